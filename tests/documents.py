@@ -2,7 +2,8 @@
 """The documents agree with the program: documents.py --fgconv build/fgconv
 
 docs/convert.md holds the option table that the program prints and names every command, the manual page has every option, README.md's table of families
-is that of the converters, and docs/adding-a-model.md has every word of the converter language. Their form is checked by docs/pages.py.
+is that of the converters, docs/adding-a-model.md has every word of the converter language, and Spack's recipe has the libraries that CMakeLists.txt
+looks for. Their form is checked by docs/pages.py.
 """
 import argparse
 import json
@@ -24,6 +25,10 @@ WORDS = {
     "src/model/rotary_kinds.c": "docs/adding-a-model.md", "src/model/mlp.c": "docs/adding-a-model.md",
     "src/language/value_type.c": "docs/adding-a-model.md", "src/language/absence.c": "docs/adding-a-model.md",
 }
+
+# what CMakeLists.txt looks for -> Spack's name
+SPACK = {"jansson": "jansson", "libpcre2-8": "pcre2", "libutf8proc": "utf8proc", "libxxhash": "xxhash", "yaml-0.1": "libyaml", "openblas": "openblas",
+         "MPI": "mpi", "HDF5": "hdf5", "PkgConfig": "pkgconfig", "Threads": None}
 
 
 def printed(fgconv, form):
@@ -91,11 +96,24 @@ def check_language():
         tally.check(f"{name} explains the words of {source}", words(source) and not missing, str(missing))
 
 
+def check_recipe():
+    recipe = (ROOT / "packaging/spack/spack_repo/fgconv/packages/fgconv/package.py").read_text()
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    given = dict(re.findall(r'depends_on\("([a-z0-9]+)(?:@([\d.]+):)?[^"]*"(?![^)]*when=)', recipe))
+    looked_for = re.findall(r"(?:pkg_check_modules\(\w+ REQUIRED IMPORTED_TARGET|find_package\()\s*([\w.-]+?)(?:>=([\d.]+))?[) ]", cmake)
+    wanted = {SPACK[name]: version for name, version in looked_for if SPACK[name]}
+    wanted |= {"c": "", "cmake": re.search(r"cmake_minimum_required\(VERSION ([\d.]+)", cmake)[1]}
+    tally.check("Spack's recipe has what CMakeLists.txt looks for", given.keys() == wanted.keys(), given.keys() ^ wanted.keys())
+    older = {name: version for name, version in wanted.items() if version and given.get(name) != version}
+    tally.check("Spack's recipe has its oldest versions", not older, (older, given))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fgconv", required=True)
     check_pages(parser.parse_args().fgconv)
     check_language()
+    check_recipe()
     return tally.end()
 
 

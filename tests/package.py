@@ -18,7 +18,7 @@ import tempfile
 from checkpoint import DATA, ROOT, Tally, digests, run
 
 CASE = DATA / "golden/llama_tied_rope3_bf16_sharded"
-NEEDED = ("dpkg-deb", "dpkg-shlibdeps", "dpkg-query")
+NEEDED = ("dpkg-deb", "dpkg-shlibdeps", "dpkg-query", "file")
 # Where Debian wants another name than `cmake --install` gives, and what only one of the two has.
 MOVED = [(r"share/zsh/site-functions/", "share/zsh/vendor-completions/"), (r"share/doc/fgconv/CHANGELOG\.md$", "share/doc/fgconv/changelog.gz"),
          (r"(share/man/man1/.*\.1)$", r"\1.gz"), (r"share/doc/fgconv/LICENSE$", "share/doc/fgconv/copyright")]
@@ -100,7 +100,7 @@ def main():
     options = parser.parse_args()
     missing = [tool for tool in NEEDED if not shutil.which(tool)]
     if missing:
-        print(f"skipped: no {', '.join(missing)} (Debian: dpkg-dev)")
+        print(f"skipped: no {', '.join(missing)} (Debian: dpkg-dev, file)")
         return 77
     os.environ.pop("FGCONV_CONVERTERS", None)
     os.umask(0o077)  # which must not matter
