@@ -65,7 +65,7 @@ static void processor(char *name, size_t size) {
 #ifdef __x86_64__
     static const unsigned FIRST = 0x80000002, LAST = 0x80000004;
     unsigned words[13] = {0}, *at = words;
-    bool named = __get_cpuid_max(0x80000000, NULL) >= LAST;
+    bool named = (unsigned)__get_cpuid_max(0x80000000, NULL) >= LAST; /* an int in clang */
     for (unsigned leaf = FIRST; named && leaf <= LAST; leaf++, at += 4)
         __get_cpuid(leaf, at, at + 1, at + 2, at + 3);
     const char *text = (const char *)words;

@@ -1,6 +1,6 @@
-/* How much of a test is done. Under valgrind all takes some 50 times as long, so tests/analysis/valgrind sets
- * FGCONV_FEW_TRIES: of tries that are alike some are left out, what is large is smaller, limits of time are
- * longer. */
+/* How much of a test is done. With FGCONV_FEW_TRIES some of those tries are left out that are alike, what is
+ * large is smaller, and limits of time are longer: in the plain suite, which is to end soon (with sanitizers
+ * all are done), and under valgrind, where all takes some 50 times as long. */
 #ifndef FG_TEST_TRIES_H
 #define FG_TEST_TRIES_H
 
