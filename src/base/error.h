@@ -105,8 +105,7 @@ fg_status fg_error_about_file(fg_error *err, const char *path);
 /* A status other than FG_OK says that the caller's error holds a failure. Developers' builds stop where it
  * does not: nothing was recorded, or it was recorded in another error. */
 #ifdef FG_CHECK_ERRORS
-void fg_error_expect(const fg_error *err, fg_status status, const char *file, int line)
-    __attribute__((cold));
+void fg_error_expect(const fg_error *err, fg_status status, const char *file, int line) __attribute__((cold));
 #define FG_EXPECT_ERROR(status) fg_error_expect(err, (status), __FILE__, __LINE__)
 #else
 #define FG_EXPECT_ERROR(status) (void)err
