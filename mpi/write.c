@@ -160,7 +160,7 @@ static fg_status write_all(writing *w, const fg_ranks *ranks, const fg_plan *pla
                          .first_block = w->first_block,
                          .blocks = w->wanted};
     FG_CALL(fg_distribute(ranks, plan, &task, err));
-    if (w->journal) fg_journal_flush(w->journal, err);
+    if (w->journal) fg_journal_finish(w->journal, err);
     return fg_ranks_agree(ranks, err);
 }
 

@@ -98,15 +98,15 @@ static fg_status broken(const char *path, fg_error *err) {
 }
 
 /* Opens `journal` and reads its beginning; `text` gets all of it that is not records. */
-static fg_status read_head(const char *partial, fg_file *file, fg_buffer *text, size_t *json_at,
-                           fg_error *err) {
+static fg_status read_head(const char *partial, fg_open_mode mode, fg_file *file, fg_buffer *text,
+                           size_t *json_at, fg_error *err) {
     fg_status status = FG_OK;
     char head[HEAD_BYTES + 1] = "", *path = NULL, *end = NULL;
     char *bytes = NULL;
     uint64_t size;
     *file = FG_FILE_NONE;
     FG_TRY_NEW(path, fg_path_join(partial, FG_JOURNAL_FILE, err));
-    FG_TRY(fg_file_open(file, path, FG_OPEN_WRITE, err));
+    FG_TRY(fg_file_open(file, path, mode, err));
     FG_TRY(fg_file_size(file, &size, err));
     FG_TRY(fg_file_read(file, head, fg_min(size, HEAD_BYTES), 0, err));
     uint64_t length = fg_starts_with(head, HEAD) ? strtoull(head + strlen(HEAD), &end, 10) : 0;
@@ -129,7 +129,7 @@ fg_status fg_journal_identity(const char *partial, json_t **identity, fg_error *
     fg_buffer text = {0};
     size_t json_at = 0;
     *identity = NULL;
-    FG_TRY(read_head(partial, &file, &text, &json_at, err));
+    FG_TRY(read_head(partial, FG_OPEN_READ, &file, &text, &json_at, err));
     FG_TRY(fg_json_load(text.data + json_at, text.length - json_at, 0, identity, NULL, err));
     if (!json_is_object(*identity)) FG_TRY(broken(file.path, err));
 done:
@@ -196,7 +196,7 @@ fg_status fg_journal_read(const char *partial, fg_journal_entry *entries, uint64
     fg_file file = FG_FILE_NONE;
     fg_buffer head = {0};
     size_t json_at;
-    FG_TRY(read_head(partial, &file, &head, &json_at, err));
+    FG_TRY(read_head(partial, FG_OPEN_READ, &file, &head, &json_at, err));
     FG_TRY(read_records(&file, head.length, seed_of(&head), entries, blocks, err));
     FG_TRY(read_rank_files(partial, seed_of(&head), entries, blocks, err));
     drop_broken(entries, blocks);
@@ -304,7 +304,7 @@ static fg_status open_own(fg_journal *j, int rank, fg_error *err) {
     fg_buffer head = {0};
     fg_file file = FG_FILE_NONE;
     size_t json_at;
-    FG_TRY(read_head(j->partial, &file, &head, &json_at, err));
+    FG_TRY(read_head(j->partial, rank == 0 ? FG_OPEN_WRITE : FG_OPEN_READ, &file, &head, &json_at, err));
     j->seed = seed_of(&head);
     if (rank == 0) {
         FG_TRY(fg_file_size(&file, &j->end, err));
@@ -362,6 +362,7 @@ static fg_status sync_shard(const fg_journal *j, size_t shard, fg_error *err) {
     if (!path) return FG_ERR_MEMORY;
     FG_TRY(fg_file_open(&file, path, FG_OPEN_WRITE, err));
     FG_TRY(fg_file_sync(&file, err));
+    FG_TRY(fg_file_finish(&file, err));
 done:
     fg_file_close(&file);
     fg_free(path);
@@ -428,6 +429,14 @@ fg_status fg_journal_add(fg_journal *journal, const fg_work_item *item, const ui
 fg_status fg_journal_flush(fg_journal *journal, fg_error *err) {
     pthread_mutex_lock(&journal->mutex);
     fg_status status = flush(journal, err);
+    pthread_mutex_unlock(&journal->mutex);
+    return status;
+}
+
+fg_status fg_journal_finish(fg_journal *journal, fg_error *err) {
+    pthread_mutex_lock(&journal->mutex);
+    fg_status status = flush(journal, err);
+    if (status == FG_OK) status = fg_file_finish(&journal->file, err);
     pthread_mutex_unlock(&journal->mutex);
     return status;
 }

@@ -55,7 +55,9 @@ fg_status fg_journal_add(fg_journal *journal, const fg_work_item *item, const ui
                          const fg_value_counts *values, fg_error *err);
 /* fsync of the shards, then the records. */
 fg_status fg_journal_flush(fg_journal *journal, fg_error *err);
-/* The same for a thread that waits for signals: not while another thread is at it. */
+/* The same, for the last time, and what the system says when the file is closed. */
+fg_status fg_journal_finish(fg_journal *journal, fg_error *err);
+/* A flush for a thread that waits for signals: not while another thread is at it. */
 void fg_journal_flush_last(fg_journal *journal);
 void fg_journal_close(fg_journal **journal);
 
