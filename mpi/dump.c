@@ -388,7 +388,7 @@ static void reserve(const fg_dump *dump, fg_error *err) {
                       (unsigned long long)dump->end);
         fg_about_file(err, dump->path);
     }
-    fg_file_close(&file);
+    fg_file_finish(&file, err);
 }
 
 static uint64_t patches_of(const fg_dump_layout *layout) {
@@ -415,11 +415,10 @@ uint64_t fg_dump_bytes(const fg_dump_layout *layout) {
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err) {
     fg_file file;
     char *partial = fg_output_file_partial(path, err);
-    if (partial && fg_file_open(&file, partial, FG_OPEN_WRITE, err) == FG_OK) {
-        fg_file_close(&file);
-    } else {
+    if (partial && fg_file_open(&file, partial, FG_OPEN_WRITE, err) == FG_OK)
+        fg_file_finish(&file, err);
+    else
         fg_hint(err, "--dump needs a path that leads every rank to the same file");
-    }
     fg_free(partial);
     return fg_ranks_agree(ranks, err);
 }
