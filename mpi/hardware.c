@@ -13,11 +13,10 @@ enum { NAME_SIZE = 64 };
 /* ---- kernels ---- */
 
 static fg_status no_common_kernels(const char *wanted, fg_error *err) {
-    fg_fail(
-        err, FG_ERR_USAGE,
-        "ranks run on unlike processors, for which OpenBLAS chose unlike kernels (here %s), and it does not "
-        "change to %s",
-        fg_device_cpu_kernels(), wanted);
+    fg_fail(err, FG_ERR_USAGE,
+            "ranks run on different processors, for which OpenBLAS chose different kernels (here %s), and it "
+            "cannot change to %s",
+            fg_device_cpu_kernels(), wanted);
     return fg_hint(err,
                    "set " FG_BLAS_CORE_VARIABLE "=%s for all ranks (mpirun -x " FG_BLAS_CORE_VARIABLE "=%s)",
                    wanted, wanted);
@@ -27,11 +26,11 @@ static fg_status agree_on_kernels(const fg_ranks *ranks, fg_error *err) {
     char lowest[NAME_SIZE] = "";
     snprintf(lowest, sizeof lowest, "%s", fg_device_cpu_kernels());
     fg_ranks_share(ranks, lowest, sizeof lowest);
-    uint64_t unlike[2] = {strcmp(lowest, fg_device_cpu_kernels()) != 0, fg_blas_core_first_common()};
-    fg_ranks_max_u64(ranks, unlike, 2);
-    if (!unlike[0]) return FG_OK;
-    const char *wanted = fg_blas_core_common((unsigned)unlike[1]);
-    if (!wanted) wanted = lowest; /* processors of unlike architectures */
+    uint64_t differ[2] = {strcmp(lowest, fg_device_cpu_kernels()) != 0, fg_blas_core_first_common()};
+    fg_ranks_max_u64(ranks, differ, 2);
+    if (!differ[0]) return FG_OK;
+    const char *wanted = fg_blas_core_common((unsigned)differ[1]);
+    if (!wanted) wanted = lowest; /* processors of different architectures */
     if (!fg_blas_core_take(wanted)) no_common_kernels(wanted, err);
     return fg_ranks_agree(ranks, err);
 }

@@ -13,7 +13,7 @@ typedef struct fg_hardware {
     json_t *processors;  /* owned; rank 0: the name of each kind, sorted */
 } fg_hardware;
 
-/* Collective. Where the ranks' processors made OpenBLAS choose unlike kernels, all take those that every
+/* Collective. Where the ranks' processors made OpenBLAS choose different kernels, all take those that every
  * processor can run, so that a sum is the same on each; FG_ERR_USAGE if OpenBLAS cannot. To be freed in any
  * case. */
 fg_status fg_hardware_agree(const fg_ranks *ranks, const fg_device *device, fg_hardware *hardware,
