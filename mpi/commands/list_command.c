@@ -1,12 +1,14 @@
 /* fgconv list: the model families, what each converts to and how that is proved. One JSON document is made;
  * the text for people is written from it:
  *
- *   [{"model_type", "about", "formats": {FORMAT: {"proof": "logits" | "bytes" | null, "file", "own": BOOL}}}]
+ *   {"families": [{"model_type", "about",
+ *                  "formats": {FORMAT: {"proof": "logits" | "bytes" | null, "file", "own": BOOL}}}]}
  *
  * "proof" is null for a converter that cannot be loaded; "own" tells that it comes from --converter-path.
  */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "commands/command_table.h"
 #include "commands/run.h"
@@ -121,9 +123,10 @@ static fg_status write_family(const json_t *family, size_t width, bool files, fg
     return FG_OK;
 }
 
-static fg_status write_list(const json_t *families, const fg_options *options, fg_buffer *text,
+static fg_status write_list(const json_t *document, const fg_options *options, fg_buffer *text,
                             fg_error *err) {
     const fg_format *target;
+    const json_t *families = json_object_get(document, "families");
     size_t width = widest(families);
     json_t *family;
     bool quiet = options->verbosity < 0;
@@ -147,7 +150,8 @@ static fg_status write_list(const json_t *families, const fg_options *options, f
 static fg_status run_list(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
     const fg_converter_entries *entries;
-    json_t *families = json_array();
+    json_t *document = json_object(), *families;
+    FG_TRY_NEW(families, fg_json_put_array(document, "families", err));
     FG_TRY(fg_converters_list(run->catalogue, &entries, err));
     for (size_t i = 0; i < entries->count; i++) {
         const fg_converter_entry *entry = &entries->items[i];
@@ -155,9 +159,9 @@ static fg_status run_list(const fg_run *run, fg_error *err) {
             fg_warn("a converter file is not listed: %s", entry->about);
         FG_TRY(add_entry(families, run->catalogue, entry, err));
     }
-    FG_TRY(fg_run_print(run, families, write_list, err));
+    FG_TRY(fg_run_print(run, document, write_list, err));
 done:
-    json_decref(families);
+    json_decref(document);
     return status;
 }
 

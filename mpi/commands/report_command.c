@@ -45,9 +45,10 @@ static fg_status run_report(const fg_run *run, fg_error *err) {
     const fg_command *command = fg_command_find(&fg_command_table, fg_report_string(report, "command", ""));
     FG_TRY(
         fg_report_page(report, command && command->headline.done ? &command->headline : &plain, &page, err));
-    if (options->destination)
-        FG_TRY(write_page(options->destination, &page, err));
-    else
+    if (options->destination) FG_TRY(write_page(options->destination, &page, err));
+    if (options->json)
+        FG_TRY(fg_run_print(run, report, NULL, err));
+    else if (!options->destination)
         FG_TRY(fg_print(run->out, FG_FOR_PROGRAMS, &page, err));
 done:
     json_decref(report);
@@ -61,12 +62,13 @@ const fg_command fg_report_command = {
     .least = 1,
     .most = 2,
     .complete = FG_COMPLETE_FILES,
+    .options = FG_TAKES_JSON,
     .writes = true,
     .bare = true,
     .summary = "make a page with charts of a report",
     .about = "Makes one page of HTML of the report in a directory, or of one that --report or --json gave. "
              "The page "
-             "needs no other file and no network. Without OUT.html it is printed.",
+             "needs no other file and no network. Without OUT.html it is printed; with --json the report is.",
     .example = "fgconv report llama-fg llama-fg.html",
     .run = run_report,
 };

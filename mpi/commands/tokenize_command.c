@@ -1,7 +1,9 @@
-/* fgconv tokenize: encodes text to token ids, or decodes ids, line by line. */
+/* fgconv tokenize: encodes text to token ids, or decodes ids, line by line. With --json all lines are kept
+ * and one document is printed, {"lines": [[1, 2, ...] or "TEXT", ...]}. */
 #include <errno.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "cli/print.h"
 #include "commands/command_table.h"
 #include "commands/run.h"
@@ -15,6 +17,7 @@ typedef struct tokenization {
     size_t line; /* from 1; 0: the argument */
     fg_id_list ids;
     fg_buffer text, print;
+    json_t *lines; /* with --json; else NULL */
     FILE *out;
 } tokenization;
 
@@ -37,6 +40,23 @@ static fg_status print_line(tokenization *t, fg_error *err) {
     return status == FG_OK ? fg_print(t->out, FG_FOR_PROGRAMS, &t->print, err) : status;
 }
 
+/* The ids as a line, or as one of the document. */
+static fg_status put_ids(tokenization *t, fg_error *err) {
+    if (t->lines) {
+        json_t *row = json_array();
+        FG_CALL(fg_json_push(t->lines, row, err)); /* which owns it */
+        for (size_t i = 0; i < t->ids.count; i++)
+            FG_CALL(fg_json_push(row, json_integer((json_int_t)t->ids.ids[i]), err));
+        return FG_OK;
+    }
+    fg_buffer_clear(&t->print);
+    FG_CALL(fg_buffer_add(&t->print, "[", 1, err));
+    for (size_t i = 0; i < t->ids.count; i++)
+        FG_CALL(fg_buffer_printf(&t->print, err, "%s%u", i ? ", " : "", t->ids.ids[i]));
+    FG_CALL(fg_buffer_add(&t->print, "]", 1, err));
+    return print_line(t, err);
+}
+
 static fg_status encode_line(tokenization *t, const char *line, size_t length, fg_error *err) {
     fg_status status = FG_OK;
     json_t *value = NULL;
@@ -49,12 +69,7 @@ static fg_status encode_line(tokenization *t, const char *line, size_t length, f
     }
     t->ids.count = 0;
     FG_TRY(fg_tokenizer_encode(t->tokenizer, text, length, t->options->special, &t->ids, err));
-    fg_buffer_clear(&t->print);
-    FG_TRY(fg_buffer_add(&t->print, "[", 1, err));
-    for (size_t i = 0; i < t->ids.count; i++)
-        FG_TRY(fg_buffer_printf(&t->print, err, "%s%u", i ? ", " : "", t->ids.ids[i]));
-    FG_TRY(fg_buffer_add(&t->print, "]", 1, err));
-    FG_TRY(print_line(t, err));
+    FG_TRY(put_ids(t, err));
 done:
     json_decref(value);
     return status;
@@ -88,9 +103,12 @@ static fg_status decode_line(tokenization *t, const char *line, size_t length, f
     fg_buffer_clear(&t->text);
     FG_TRY(fg_tokenizer_decode(t->tokenizer, t->ids.ids, t->ids.count, true, &t->text, err));
     fg_buffer_clear(&t->print);
-    if (t->options->jsonl) {
+    if (t->options->jsonl || t->lines) {
         value = json_stringn(t->text.data ? t->text.data : "", t->text.length);
         if (!value) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while printing a text");
+    }
+    if (t->lines) return fg_json_push(t->lines, value, err);
+    if (value) {
         FG_TRY(fg_json_write(value, FG_JSON_UTF8 | FG_JSON_COMPACT, &t->print, err));
     } else if (t->text.length) {
         FG_TRY(fg_buffer_add(&t->print, t->text.data, t->text.length, err));
@@ -139,13 +157,17 @@ static fg_status check_tokenize(fg_options *options, fg_error *err) {
 static fg_status run_tokenize(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = run->options;
+    json_t *document = options->json ? json_object() : NULL;
     tokenization t = {.options = options, .out = run->out};
+    if (options->json) FG_TRY_NEW(t.lines, fg_json_put_array(document, "lines", err));
     FG_TRY(fg_tokenizer_open(&t.tokenizer, options->source, err));
     if (options->destination && strcmp(options->destination, "-") != 0)
         FG_TRY(do_line(&t, options->destination, strlen(options->destination), err));
     else
         FG_TRY(do_lines(&t, run->in, err));
+    if (document) FG_TRY(fg_run_print(run, document, NULL, err));
 done:
+    json_decref(document);
     fg_tokenizer_free(&t.tokenizer);
     fg_id_list_free(&t.ids);
     fg_buffer_free(&t.text);
@@ -159,10 +181,11 @@ const fg_command fg_tokenize_command = {
     .least = 1,
     .most = 2,
     .complete = FG_COMPLETE_DIRECTORIES,
-    .options = FG_TAKES_TEXT,
+    .options = FG_TAKES_TEXT | FG_TAKES_JSON,
     .summary = "print the token ids of a text, or of each line of standard input",
     .about = "Prints the token ids of TEXT, or of each line of standard input, as JSON arrays. It uses the "
-             "tokenizer.json in DIR; bytes that are not UTF-8 are read as U+FFFD.",
+             "tokenizer.json in DIR; bytes that are not UTF-8 are read as U+FFFD. --json "
+             "prints one object when all lines are read.",
     .example = "fgconv tokenize --special Llama-3.2-1B \"Hello, world\"",
     .check = check_tokenize,
     .run = run_tokenize,

@@ -78,21 +78,26 @@ static void turn_to_help(command_line *p) {
     p->stopped = true;
 }
 
-/* --help is about the command before it, or about the next word. */
-static void set_help(command_line *p) {
-    p->options->help_topic = p->command;
-    if (!p->command && p->rest < p->end) p->options->help_topic = fg_command_find(p->commands, *p->rest);
-    turn_to_help(p);
-}
-
-/* Of what follows --version, only how much is printed matters, and as what. */
-static void set_version(command_line *p) {
-    turn_to_help(p);
+/* Of what follows --help and --version, only how much is printed matters, and as what. */
+static void read_form(command_line *p) {
     for (; p->rest < p->end && strcmp(*p->rest, "--") != 0; p->rest++) {
         bool more = strcmp(*p->rest, "-v") == 0 || strcmp(*p->rest, "--verbose") == 0;
         if (more) p->options->verbosity = 1;
         if (strcmp(*p->rest, "--json") == 0) p->options->json = true;
     }
+}
+
+/* --help is about the command before it, or about the next word. */
+static void set_help(command_line *p) {
+    p->options->help_topic = p->command;
+    if (!p->command && p->rest < p->end) p->options->help_topic = fg_command_find(p->commands, *p->rest);
+    turn_to_help(p);
+    read_form(p);
+}
+
+static void set_version(command_line *p) {
+    turn_to_help(p);
+    read_form(p);
 }
 
 /* `value` is NULL for options without one. */

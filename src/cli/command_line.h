@@ -13,8 +13,8 @@
  * before or after the arguments, `--` ends them. A first argument that names no command is SRC of a
  * conversion, and must exist. Options that a command does not take are errors. Of an option given twice
  * the last counts (--converter-path adds up). --help and --version, which stand for the command help, win
- * over everything that comes after them, but for the command that --help is about and, after --version,
- * --verbose and --json. Frees what it holds when it fails. */
+ * over everything that comes after them, but for the command that --help is about, --verbose and
+ * --json. Frees what it holds when it fails. */
 fg_status fg_command_line_parse(fg_options *options, const fg_commands *commands, int argc, char **argv,
                                 fg_error *err);
 

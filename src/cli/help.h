@@ -1,6 +1,6 @@
 /* What is made from the tables of commands and options: pages of help, manual pages, completion scripts.
  *
- * Invariant: the texts are printed with stdio; fg_print_flush tells whether they arrived.
+ * Invariant: texts are printed with stdio; fg_print_flush tells whether they arrived.
  */
 #ifndef FG_CLI_HELP_H
 #define FG_CLI_HELP_H
@@ -13,6 +13,12 @@
 
 void fg_help_print_program(const fg_commands *commands, FILE *out);
 void fg_help_print_command(const fg_commands *commands, const fg_command *command, FILE *out);
+
+/* ---- help_json.c ---- */
+
+/* The commands, or the one of them that `topic` is, with their options and the exit codes. New reference. */
+fg_status fg_help_document(const fg_commands *commands, const fg_command *topic, json_t **document,
+                           fg_error *err);
 
 /* ---- manual.c ---- */
 

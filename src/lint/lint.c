@@ -312,8 +312,8 @@ static void end(linter *l) {
     json_decref(l->config);
 }
 
-static fg_status lint_migration(fg_catalogue *catalogue, const char *path, fg_buffer *report,
-                                size_t *problems, fg_error *err) {
+static fg_status lint_migration(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
+                                fg_error *err) {
     fg_status status = FG_OK;
     linter l = {.catalogue = catalogue, .path = path};
     fg_buffer fine = {0};
@@ -364,8 +364,8 @@ static fg_status describe(const linter *l, fg_buffer *fine, fg_error *err) {
                             fg_converter_model_type(l->converter), l->names);
 }
 
-static fg_status lint_converter(fg_catalogue *catalogue, const char *path, fg_buffer *report,
-                                size_t *problems, fg_error *err) {
+static fg_status lint_converter(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
+                                fg_error *err) {
     fg_status status = FG_OK;
     linter l = {.catalogue = catalogue, .path = path};
     fg_buffer fine = {0};
@@ -383,7 +383,7 @@ done:
 }
 
 /* One that cannot be read is reported as a converter. */
-static fg_status lint_file(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+static fg_status lint_file(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
                            fg_error *err) {
     const fg_source_file *file;
     fg_error ignored = {0};
@@ -404,7 +404,7 @@ static fg_status check_is_file(const char *path, fg_error *err) {
                    "of --converter-path first");
 }
 
-fg_status fg_converter_lint(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+fg_status fg_converter_lint(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
                             fg_error *err) {
     fg_status status = FG_OK;
     const fg_converter_entries *entries;

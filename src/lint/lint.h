@@ -8,10 +8,10 @@
 
 /* Checks one file, or (NULL) all that fg_converters_list and fg_migrations_files find. A migration loads. Per
  * file: it loads; each name list is used; the names of a small model round-trip; the family's default
- * configuration comes back from a round trip the same; converters/models/ has the family. A line a file in
- * `report`: "ok PATH: ..." or "bad PATH: ..." with what is wrong; bad ones are counted in `problems`. A
- * converter file that is wrong is no failure of the call; a path that cannot be read is. */
-fg_status fg_converter_lint(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+ * configuration comes back from a round trip the same; converters/models/ has the family. A row a file in
+ * `report`, a list (lint/lint_errors.h); bad ones are counted in `problems`. A converter file that is wrong
+ * is no failure of the call; a path that cannot be read is. */
+fg_status fg_converter_lint(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
                             fg_error *err);
 
 /* The family's defaults with few layers, and what the file's "example" lays over them; it has every key that

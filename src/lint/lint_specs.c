@@ -185,7 +185,7 @@ static fg_status check_spec(spec_linter *l, const char *name, const json_t *spec
     return FG_OK;
 }
 
-static fg_status lint_file(spec_linter *l, const char *path, fg_buffer *report, size_t *problems,
+static fg_status lint_file(spec_linter *l, const char *path, json_t *report, size_t *problems,
                            fg_error *err) {
     fg_status status = FG_OK;
     json_t *spec = NULL;
@@ -209,7 +209,7 @@ done:
 }
 
 /* Lints one file or (path NULL) those of all directories. */
-static fg_status lint_specs(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+static fg_status lint_specs(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
                             fg_error *err) {
     fg_status status = FG_OK;
     spec_linter l = {.catalogue = catalogue};
@@ -225,7 +225,7 @@ done:
     return status;
 }
 
-fg_status fg_model_specs_lint(fg_catalogue *catalogue, fg_buffer *report, size_t *problems, fg_error *err) {
+fg_status fg_model_specs_lint(fg_catalogue *catalogue, json_t *report, size_t *problems, fg_error *err) {
     return lint_specs(catalogue, NULL, report, problems, err);
 }
 
@@ -250,7 +250,7 @@ fg_status fg_model_spec_is_file(const char *path, bool *is, fg_error *err) {
     return status;
 }
 
-fg_status fg_model_spec_lint(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+fg_status fg_model_spec_lint(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
                              fg_error *err) {
     fg_status status = FG_OK;
     fg_catalogue all = {0};
@@ -282,7 +282,7 @@ done:
     return status;
 }
 
-static fg_status lint_reads(fg_catalogue *catalogue, const fg_converter *converter, fg_buffer *report,
+static fg_status lint_reads(fg_catalogue *catalogue, const fg_converter *converter, json_t *report,
                             size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
     spec_linter l = {.catalogue = catalogue};
@@ -304,8 +304,8 @@ done:
     return status;
 }
 
-fg_status fg_converter_reads_lint(fg_catalogue *catalogue, const char *path, fg_buffer *report,
-                                  size_t *problems, fg_error *err) {
+fg_status fg_converter_reads_lint(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
+                                  fg_error *err) {
     const fg_converter *converter = NULL;
     fg_error what = {0};
     fg_status status = fg_converter_load_file(&converter, catalogue, path, &what);

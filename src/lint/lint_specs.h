@@ -10,18 +10,18 @@
 
 #include "language/converter.h"
 
-/* A line a file in `report`: "ok  PATH: ..." or "bad PATH: ..."; bad ones are added to `problems`. */
-fg_status fg_model_specs_lint(fg_catalogue *catalogue, fg_buffer *report, size_t *problems, fg_error *err);
+/* A row a file in `report`, a list (lint/lint_errors.h); bad ones are added to `problems`. */
+fg_status fg_model_specs_lint(fg_catalogue *catalogue, json_t *report, size_t *problems, fg_error *err);
 
 /* The same for one file, whose directory is searched first. fg_model_spec_is_file: a JSON file in a folder
  * models/. */
 fg_status fg_model_spec_is_file(const char *path, bool *is, fg_error *err);
-fg_status fg_model_spec_lint(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+fg_status fg_model_spec_lint(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
                              fg_error *err);
 
 /* Whether the forward pass of its family reads all that a converter's file writes, which fg_converter_lint
- * passed. The line in `report` is about the file of models/; there is none if nothing is wrong. */
-fg_status fg_converter_reads_lint(fg_catalogue *catalogue, const char *path, fg_buffer *report,
-                                  size_t *problems, fg_error *err);
+ * passed. The row in `report` is about the file of models/; there is none if nothing is wrong. */
+fg_status fg_converter_reads_lint(fg_catalogue *catalogue, const char *path, json_t *report, size_t *problems,
+                                  fg_error *err);
 
 #endif

@@ -79,6 +79,14 @@ def copy_with(place, name, tensor=None):
     write_safetensors(place / name / "model.safetensors", held)
 
 
+def parsed(text):
+    """None: it is no JSON document."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
 def failures(tally, fgconv, place):
     """--json prints one object, whatever fails."""
     (place / "broken").mkdir()
@@ -95,10 +103,7 @@ def failures(tally, fgconv, place):
     for arguments, code, *parts in FAILURES:
         name = "fgconv --json " + " ".join(arguments)
         done = subprocess.run([fgconv, "--json", *arguments], cwd=place, capture_output=True, text=True, env=environment())
-        try:
-            error = json.loads(done.stdout)
-        except ValueError:
-            error = None
+        error = parsed(done.stdout)
         if not tally.check(f"{name}: one object on stdout", error is not None, done.stdout + done.stderr):
             continue
         found = all_problems(error, SCHEMA["$defs"]["error"])
@@ -122,6 +127,16 @@ OUTPUTS = [
     (["diff", "Qwen3-0.6B", "fg32"], "diff", 0),
     (["diff", "Qwen3-0.6B", "changed"], "diff", 10),
     (["list"], "list", 0),
+    (["lint"], "lint", 0),
+    (["lint", "broken.json"], "lint", 3),
+    (["tokenize", "Llama-3.2-1B-Instruct", "Hello"], "tokenize", 0),
+    (["tokenize", "--decode", "Llama-3.2-1B-Instruct", "[5, 6]"], "tokenize", 0),
+    (["--version"], "version", 0),
+    (["help"], "help", 0),
+    (["help", "validate"], "help", 0),
+    (["--help"], "help", 0),
+    (["report", "fg"], None, 0),
+    (["report", "fg", "again.html"], None, 0),
     (["new-family", "unlike", "drafted"], "new_family", 0),
 ]
 
@@ -139,6 +154,16 @@ def make_changed(place):
     config = load(place / "unlike/config.json") | {"model_type": "unlike"}
     (place / "unlike/config.json").unlink()
     (place / "unlike/config.json").write_text(json.dumps(config))
+    (place / "broken.json").write_text("{")
+
+
+def every_command(tally, fgconv):
+    """Each command prints an object with --json, or refuses it with one."""
+    described = json.loads(subprocess.run([fgconv, "help", "--json"], capture_output=True, text=True).stdout)
+    for command in [row["name"] for row in described["commands"]]:
+        done = subprocess.run([fgconv, command, "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment())
+        printed = parsed(done.stdout)
+        tally.check(f"{command} --json: one object on stdout", isinstance(printed, dict), done.stdout[:300] + done.stderr)
 
 
 def members(schema):
@@ -163,12 +188,15 @@ def outputs(tally, fgconv, place):
         done = subprocess.run([fgconv, "--json", *arguments], cwd=place, capture_output=True, text=True, env=environment())
         if not tally.check(f"{name}: exit {expected}", done.returncode == expected, done.stdout[-300:] + done.stderr):
             continue
-        printed = json.loads(done.stdout)
-        found = all_problems(printed, SCHEMA["$defs"][part])
-        tally.check(f"{name}: as the schema says", printed and not found, "\n".join(found))
+        printed = parsed(done.stdout)
+        described = SCHEMA["$defs"][part] if part else SCHEMA
+        found = all_problems(printed, described)
+        if not tally.check(f"{name}: one object, as the schema says", isinstance(printed, dict) and printed and not found, "\n".join(found)):
+            continue
+        tally.check(f"{name}: the schema refuses more", problems({**printed, "extra": 1}, described, SCHEMA))
+        if not part:
+            continue
         seen.setdefault(part, set()).update(held_in(printed))
-        extra = [{**item, "extra": 1} for item in printed] if isinstance(printed, list) else {**printed, "extra": 1}
-        tally.check(f"{name}: the schema refuses more", problems(extra, SCHEMA["$defs"][part], SCHEMA))
     for part, keys in seen.items():
         missing = members(SCHEMA["$defs"][part]) - keys - {"missing_prefix", "prefix", "lacking"}
         tally.check(f"{part}: every member of the schema was printed", not missing, missing)
@@ -226,6 +254,7 @@ def main():
                 can_fail(tally, report)
         failures(tally, fgconv, place)
         outputs(tally, fgconv, place)
+    every_command(tally, fgconv)
     commands = set(SCHEMA["properties"]["command"]["enum"])
     tally.check("there is a report of each command that the schema names", seen == commands, f"missing: {commands - seen}")
     page = (ROOT / "docs/report.md").read_text()

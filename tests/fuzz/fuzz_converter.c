@@ -79,11 +79,11 @@ static void use(const fg_converter *converter, const json_t *config) {
 
 static void lint(fg_catalogue *catalogue, const char *path) {
     fg_error err = {0};
-    fg_buffer report = {0};
+    json_t *report = json_array();
     size_t problems = 0;
-    fuzz_expect(fg_converter_lint(catalogue, path, &report, &problems, &err), &err);
-    if (!report.length) abort();
-    fg_buffer_free(&report);
+    fuzz_expect(fg_converter_lint(catalogue, path, report, &problems, &err), &err);
+    if (!json_array_size(report)) abort();
+    json_decref(report);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {

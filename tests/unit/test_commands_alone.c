@@ -470,11 +470,11 @@ static void own_families_are_marked(void **state) {
     options.json = true;
     assert_int_equal(carry_out(&fg_list_command, &options, &catalogue, out(), &err), FG_OK);
     json_t *value = document();
-    assert_string_equal(json_string_value(fg_json_at(value, "0/model_type")), "llama");
-    assert_string_equal(json_string_value(fg_json_at(value, "0/formats/forgather/proof")), "logits");
-    assert_true(json_is_true(fg_json_at(value, "0/formats/forgather/own")));
-    assert_true(json_is_false(fg_json_at(value, "0/formats/fast_llm/own")));
-    assert_true(json_is_null(fg_json_at(value, "1/formats/forgather/proof")));
+    assert_string_equal(json_string_value(fg_json_at(value, "families/0/model_type")), "llama");
+    assert_string_equal(json_string_value(fg_json_at(value, "families/0/formats/forgather/proof")), "logits");
+    assert_true(json_is_true(fg_json_at(value, "families/0/formats/forgather/own")));
+    assert_true(json_is_false(fg_json_at(value, "families/0/formats/fast_llm/own")));
+    assert_true(json_is_null(fg_json_at(value, "families/1/formats/forgather/proof")));
     json_decref(value);
     fg_catalogue_free(&catalogue);
 }

@@ -448,7 +448,7 @@ static void options_belong_to_commands(void **state) {
             "remove it; it is an option of: convert, update, finalize, update-vocab");
     refused("verify a b --max-length 3", "fgconv verify does not take the option --max-length",
             "remove it; it is an option of: convert, config");
-    refused("lint --converter-path p --json", "fgconv lint does not take the option --json", NULL);
+    refused("completion bash --json", "fgconv completion does not take the option --json", NULL);
 }
 
 static void contradictions_are_refused(void **state) {

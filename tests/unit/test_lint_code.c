@@ -267,16 +267,17 @@ static void remove_plug_in(const plug_in *p) {
 /* Whether lint finds something; it must have an answer. */
 static size_t lint(const plug_in *p, const json_t *declaration) {
     fg_error err = {0};
-    fg_buffer report = {0};
+    json_t *report = json_array();
     size_t problems = 0;
     fg_catalogue own = {0};
     char *text = json_dumps(declaration, 0);
     put(p->declaration, text);
     free(text);
     assert_int_equal(fg_catalogue_add(&own, FG_CONVERTERS, &err), FG_OK);
-    if (fg_converter_lint(&own, p->converter, &report, &problems, &err) != FG_OK) fail_msg("%s", err.text);
-    assert_true(report.length > 0);
-    fg_buffer_free(&report);
+    fg_status status = fg_converter_lint(&own, p->converter, report, &problems, &err);
+    if (status != FG_OK) fail_msg("%s", err.text);
+    assert_true(json_array_size(report) > 0);
+    json_decref(report);
     fg_catalogue_free(&own);
     return problems;
 }

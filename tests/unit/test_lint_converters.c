@@ -12,16 +12,26 @@
 
 #include "base/alloc.h"
 #include "lint/lint.h"
+#include "lint/lint_errors.h"
+
+/* Lints one file, or (NULL) all, and gives the report as text. */
+static size_t lint(fg_catalogue *catalogue, const char *path, fg_buffer *report) {
+    fg_error err = {0};
+    size_t problems;
+    json_t *rows = json_array();
+    assert_int_equal(fg_converter_lint(catalogue, path, rows, &problems, &err), FG_OK);
+    assert_int_equal(fg_lint_errors_text(rows, report, &err), FG_OK);
+    json_decref(rows);
+    return problems;
+}
 
 static void built_in_converters_are_clean(void **state) {
     (void)state;
     fg_error err = {0};
     fg_catalogue catalogue = {0};
     fg_buffer report = {0};
-    size_t problems;
     assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), FG_OK);
-    assert_int_equal(fg_converter_lint(&catalogue, NULL, &report, &problems, &err), FG_OK);
-    if (problems) fail_msg("%s", report.data);
+    if (lint(&catalogue, NULL, &report)) fail_msg("%s", report.data);
     assert_non_null(strstr(report.data, "forgather/llama.json: llama, 30 tensor names round-trip"));
     assert_non_null(strstr(report.data, "forgather/qwen3.json: qwen3, 36 tensor names round-trip"));
     assert_non_null(strstr(report.data, "forgather/common.json: to be extended"));
@@ -34,13 +44,10 @@ static void the_example_is_clean(void **state) {
     fg_error err = {0};
     fg_catalogue catalogue = {0};
     fg_buffer report = {0};
-    size_t problems;
     fg_catalogue_add(&catalogue, FG_CONVERTERS "/examples/documented_norm", &err);
     fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
-    assert_int_equal(fg_converter_lint(&catalogue, FG_CONVERTERS "/examples/documented_norm/llama.json",
-                                       &report, &problems, &err),
-                     FG_OK);
-    if (problems) fail_msg("%s", report.data);
+    if (lint(&catalogue, FG_CONVERTERS "/examples/documented_norm/llama.json", &report))
+        fail_msg("%s", report.data);
     fg_buffer_free(&report);
     fg_catalogue_free(&catalogue);
 }
@@ -92,11 +99,10 @@ static void faults_are_found(void **state) {
     fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_buffer report = {0};
-        size_t problems;
         fg_catalogue_forget(&catalogue);
         char *path = fg_path_join(folder, "probe.json", &err);
         assert_int_equal(fg_file_write_all(path, rows[i][0], strlen(rows[i][0]), &err), FG_OK);
-        assert_int_equal(fg_converter_lint(&catalogue, path, &report, &problems, &err), FG_OK);
+        size_t problems = lint(&catalogue, path, &report);
         if (!strstr(report.data, rows[i][1]))
             fail_msg("row %zu: \"%s\" does not say \"%s\"", i, report.data, rows[i][1]);
         assert_int_equal(problems, strcmp(rows[i][1], "ok") != 0);
@@ -107,11 +113,9 @@ static void faults_are_found(void **state) {
     assert_int_equal(fg_converter_lint(&catalogue, "/nowhere.json", NULL, &(size_t){0}, &err), FG_ERR_USAGE);
     char *broken = fg_path_join(folder, "broken.json", &err);
     fg_buffer report = {0};
-    size_t problems;
     assert_int_equal(fg_file_write_all(broken, "{", 1, NULL), FG_OK);
     fg_catalogue_add(&catalogue, folder, NULL);
-    assert_int_equal(fg_converter_lint(&catalogue, NULL, &report, &problems, NULL), FG_OK);
-    assert_int_equal(problems, 1);
+    assert_int_equal(lint(&catalogue, NULL, &report), 1);
     assert_non_null(strstr(report.data, "broken.json: line 1"));
     fg_buffer_free(&report);
     fg_free(broken);

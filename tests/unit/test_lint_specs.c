@@ -1,5 +1,6 @@
 /* What lint finds in the files of models/. */
 #include "base/alloc.h"
+#include "lint/lint_errors.h"
 #include "lint/lint_specs.h"
 #include "store_fixture.h"
 
@@ -8,11 +9,14 @@ static void lint(const char *file, bool wrong, fg_buffer *report) {
     fg_error err = {0};
     fg_catalogue catalogue = {0};
     size_t problems = 0;
+    json_t *rows = json_array();
     if (!file) assert_int_equal(fg_catalogue_add(&catalogue, at(""), &err), FG_OK);
     assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), FG_OK);
-    assert_int_equal(file ? fg_model_spec_lint(&catalogue, file, report, &problems, &err)
-                          : fg_model_specs_lint(&catalogue, report, &problems, &err),
+    assert_int_equal(file ? fg_model_spec_lint(&catalogue, file, rows, &problems, &err)
+                          : fg_model_specs_lint(&catalogue, rows, &problems, &err),
                      FG_OK);
+    assert_int_equal(fg_lint_errors_text(rows, report, &err), FG_OK);
+    json_decref(rows);
     fg_catalogue_free(&catalogue);
     if ((problems != 0) != wrong) fail_msg("%zu problems: %s", problems, report->data);
 }
