@@ -111,9 +111,15 @@ static void set_up_open_mpi(void) {
     setenv("OMPI_MCA_btl", "self,vader", 0);
 }
 
-static size_t number_of_test(const char *variable, size_t otherwise) {
+static size_t number_of_test(const char *variable) {
     const char *text = getenv(variable);
-    return text ? strtoull(text, NULL, 10) : otherwise;
+    return text ? strtoull(text, NULL, 10) : 0;
+}
+
+/* Parts of no bytes would never end, and larger ones than MPI can count would be cut. */
+static size_t part_size(void) {
+    size_t wanted = number_of_test("FGCONV_MPI_PART");
+    return wanted && wanted < PART ? wanted : PART;
 }
 
 /* "Open MPI v4.1.4, package: ..." or, of MPICH, lines of which the first has a tab in it. */
@@ -138,8 +144,8 @@ fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, ch
     if (!ranks->mpi) return FG_ERR_MEMORY;
     *ranks->mpi = (struct fg_communicators){.world = MPI_COMM_WORLD,
                                             .node = MPI_COMM_NULL,
-                                            .part = number_of_test("FGCONV_MPI_PART", PART),
-                                            .fail_after = number_of_test("FGCONV_FAIL_MPI", 0)};
+                                            .part = part_size(),
+                                            .fail_after = number_of_test("FGCONV_FAIL_MPI")};
     set_up_open_mpi();
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided))
         return fg_fail(err, FG_ERR_SYSTEM, "MPI: MPI_Init_thread failed");

@@ -86,6 +86,10 @@ def small_parts(fgconv, source, options):
                 return
         results = [(contents(out), lasting(load(out / "fgconv_report.json"))) for out in map(pathlib.Path(folder).joinpath, "03")]
         tally.check("messages in parts: same bytes and report", results[0] == results[1], results)
+        for size in ("0", "all", "99999999999"):
+            out = pathlib.Path(folder) / f"parts of {size}"
+            code, text = run(fgconv, [*options, source, out], ranks=2, FGCONV_MPI_PART=size)
+            tally.check(f"{out.name} bytes are as large as they can be", code == 0 and contents(out) == results[0][0], f"{code}: {text}")
 
 
 def failing_calls(fgconv, source):
