@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,12 +36,15 @@ static void wait_signals(sigset_t *set) {
     for (int i = 0; i < SIGNALS; i++) sigaddset(set, signals[i].number);
 }
 
+const char *fg_interrupt_name(int signal) {
+    for (int i = 0; i < SIGNALS; i++)
+        if (signals[i].number == signal) return signals[i].name;
+    return strsignal(signal);
+}
+
 /* 0: no signal. */
 static const char *name_of(int which) {
-    if (!which) return "the end of its launcher";
-    int i = 0;
-    while (i < SIGNALS - 1 && signals[i].number != which) i++;
-    return signals[i].name;
+    return which ? fg_interrupt_name(which) : "the end of its launcher";
 }
 
 /* A signal that comes after the rename stops a run whose result is there. */

@@ -35,5 +35,7 @@ void fg_interrupt_delay(unsigned milliseconds);
 /* The run is over and has said what there is to say. A signal that comes later (a launcher sends one as soon
  * as another rank has ended with an error) ends the process with `status` and says nothing. */
 void fg_interrupt_finish(fg_status status);
+/* "SIGTERM"; of other signals than those above what libc calls them. */
+const char *fg_interrupt_name(int signal);
 
 #endif

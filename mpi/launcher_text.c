@@ -8,6 +8,7 @@
 /* Lines as Open MPI 4 and 5 print them. */
 static const char FRAME[] = "--------------------------------------------------------------------------\n";
 static const char FORWARDS[] = "mpirun: Forwarding signal ";
+static const char STOPPED[] = "fgconv: stopped by "; /* of a rank */
 static const char *const repeats[] = {
     "a non-zero exit code. Per user-direction, the job has been aborted.",
     "one or more processes exited with non-zero status",
@@ -15,16 +16,18 @@ static const char *const repeats[] = {
     "MPI_Abort was invoked on rank",
 };
 
-/* "mpirun noticed that process rank 3 with PID 0 on node a1 exited on signal 9 (Killed)." */
+/* "mpirun noticed that process rank 3 with PID 0 on node a1 exited on signal 9 (Killed).", on one line or,
+ * as Open MPI 5 prints it, on two. */
 static bool ended_by_signal(const char *box, int *rank, char node[64], int *number) {
-    static const char NOTICED[] = "noticed that process rank ", NODE[] = " on node ",
-                      SIGNALLED[] = " exited on signal ";
+    static const char NOTICED[] = "noticed that process rank ", NODE[] = " on node ", EXITED[] = " exited on",
+                      SIGNALLED[] = "signal ";
     const char *who = strstr(box, NOTICED), *where = who ? strstr(who, NODE) : NULL,
-               *how = where ? strstr(where, SIGNALLED) : NULL;
-    if (!how) return false;
+               *how = where ? strstr(where, EXITED) : NULL, *which = how ? how + sizeof EXITED - 1 : "";
+    which += strspn(which, " \n");
+    if (!fg_starts_with(which, SIGNALLED)) return false;
     where += sizeof NODE - 1;
     *rank = (int)strtol(who + sizeof NOTICED - 1, NULL, 10);
-    *number = (int)strtol(how + sizeof SIGNALLED - 1, NULL, 10);
+    *number = (int)strtol(which + sizeof SIGNALLED - 1, NULL, 10);
     snprintf(node, 64, "%.*s", (int)(how - where), where);
     return *number > 0;
 }
@@ -55,27 +58,33 @@ static fg_status end_box(fg_launcher_text *text, fg_buffer *out, fg_error *err) 
 
 static fg_status end_line(fg_launcher_text *text, fg_buffer *out, fg_error *err) {
     const char *line = text->line.data;
+    size_t length = text->line.length, bar = length > sizeof FRAME - 1 ? length - (sizeof FRAME - 1) : 0;
+    if (bar && strcmp(line + bar, FRAME) == 0) {
+        FG_CALL(fg_buffer_printf(out, err, "%.*s\n", (int)bar, line)); /* a bar's line ends here */
+        line += bar;
+        length -= bar;
+    }
     bool frame = strcmp(line, FRAME) == 0, opened = text->box.length > 0;
     if (opened || frame) {
-        FG_CALL(fg_buffer_add(&text->box, line, text->line.length, err));
+        FG_CALL(fg_buffer_add(&text->box, line, length, err));
         if (opened && frame) FG_CALL(end_box(text, out, err));
     } else if (fg_starts_with(line, FG_EXIT_LINE)) {
         text->exit_code = (int)strtol(line + sizeof FG_EXIT_LINE - 1, NULL, 10);
     } else if (!fg_starts_with(line, FORWARDS)) {
-        FG_CALL(fg_buffer_add(out, line, text->line.length, err));
+        text->told = text->told || fg_starts_with(line, STOPPED);
+        FG_CALL(fg_buffer_add(out, line, length, err));
     }
     fg_buffer_clear(&text->line);
     return FG_OK;
 }
 
-/* Whether a line that begins so may not be for people. */
-static bool may_be_theirs(const fg_buffer *line) {
-    static const char *const beginnings[] = {FRAME, FORWARDS, FG_EXIT_LINE};
-    bool theirs = false;
+/* Whether the whole of a line that begins so is looked at. */
+static bool may_matter(const fg_buffer *line) {
+    static const char *const beginnings[] = {FRAME, FORWARDS, FG_EXIT_LINE, STOPPED};
+    bool may = false;
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
-        theirs =
-            theirs || fg_starts_with(beginnings[i], line->data) || fg_starts_with(line->data, beginnings[i]);
-    return theirs;
+        may = may || fg_starts_with(beginnings[i], line->data) || fg_starts_with(line->data, beginnings[i]);
+    return may;
 }
 
 static fg_status add_part(fg_launcher_text *text, const char *bytes, size_t size, bool whole, fg_buffer *out,
@@ -92,7 +101,7 @@ static fg_status add_part(fg_launcher_text *text, const char *bytes, size_t size
     }
     FG_CALL(fg_buffer_add(&text->line, bytes, size, err));
     if (whole) return end_line(text, out, err);
-    if (text->box.length || may_be_theirs(&text->line)) return FG_OK;
+    if (text->box.length || may_matter(&text->line)) return FG_OK;
     text->passes = true;
     FG_CALL(fg_buffer_add(out, text->line.data, text->line.length, err));
     fg_buffer_clear(&text->line);

@@ -14,11 +14,12 @@
 
 /* Start from zeros. */
 typedef struct fg_launcher_text {
-    fg_buffer line; /* owned; of a line that may be mpirun's, what has come so far */
+    fg_buffer line; /* owned; of a line that is looked at as a whole, what has come so far */
     fg_buffer box;  /* owned; of a box, what has come so far; empty: outside of boxes */
     bool passes;    /* the line is a process's, and its beginning has passed */
     int exit_code;  /* of FG_EXIT_LINE; 0: there was none */
     bool stopped;   /* a signal stops the run: how its processes end is no news */
+    bool told;      /* rank 0 has said which one */
 } fg_launcher_text;
 
 /* Appends to `out` what is to be printed of these bytes and those that were kept. */

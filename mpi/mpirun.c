@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "interrupt.h"
 #include "launcher_text.h"
 #include "open_mpi_settings.h" /* of slurm/open-mpi.env */
 #include "ranks.h"
@@ -29,8 +30,12 @@ enum { LOOK = 20 };
  * worked. mpirun takes a second one within 5 seconds for haste, and ends without waiting for its ranks. */
 static const double SLURM_WORKS = 6;
 
-/* What mpirun returns when it fails itself; no rank does. */
-enum { MPIRUN_FAILED = 1 };
+/* What mpirun returns when it fails itself, and no rank does: 1, or, of Open MPI 5, what is above 128 + the
+ * number of any signal. */
+static bool failed_itself(int code) {
+    enum { MPIRUN_FAILED = 1, HIGHEST = 128 + 64 };
+    return code == MPIRUN_FAILED || code > HIGHEST;
+}
 
 typedef struct launching {
     char *directory; /* owned; Open MPI's session directory, removed at the end; NULL: not ours */
@@ -234,7 +239,13 @@ static fg_status print_rest(launching *l, fg_error *err) {
     return status;
 }
 
-/* mpirun returns 1 when a signal stopped it, and when it fails, which it has said. */
+/* Open MPI 5 hears nothing more of its ranks once it ends them. */
+static void say_stopped(const launching *l, int code) {
+    if (l->passed && code == 128 + l->passed && !l->text.told)
+        fprintf(stderr, "\nfgconv: stopped by %s\n", fg_interrupt_name(l->passed));
+}
+
+/* mpirun fails, too, when a signal stops it; else it has said why. */
 static fg_status judge(const launching *l, int *code, fg_error *err) {
     if (WIFSIGNALED(l->wait_code)) {
         if (!l->passed)
@@ -245,7 +256,7 @@ static fg_status judge(const launching *l, int *code, fg_error *err) {
     }
     *code = WEXITSTATUS(l->wait_code);
     if (*code == 0) *code = l->text.exit_code;
-    if (*code == MPIRUN_FAILED) *code = l->passed ? 128 + l->passed : FG_ERR_SYSTEM;
+    if (failed_itself(*code)) *code = l->passed ? 128 + l->passed : FG_ERR_SYSTEM;
     return FG_OK;
 }
 
@@ -273,6 +284,7 @@ fg_status fg_mpirun(uint64_t ranks, char **argv, int *code, fg_error *err) {
     FG_TRY(stay(&l, err));
     FG_TRY(print_rest(&l, err));
     FG_TRY(judge(&l, code, err));
+    say_stopped(&l, *code);
 done:
     if (l.child > 0 && status == FG_ERR_MEMORY) kill(l.child, SIGTERM);
     close_all(&l);

@@ -101,7 +101,7 @@ static fg_status find_nodes(fg_ranks *ranks, fg_error *err) {
  * (48 ranks on 2 cores: 7 s, 103 s without). The others make MPI_Init quick: hwloc asks ten X displays for
  * graphics cards, which waits for name servers where "localhost" is unknown (measured: up to 10 s). On one
  * machine Open MPI's shared memory does, and looking for network hardware takes most of the rest (0.24 s,
- * 0.03 s without). */
+ * 0.03 s without); of windows, UCX complains where it may not have the messages. */
 static void set_up_open_mpi(void) {
     const char *size = getenv("OMPI_COMM_WORLD_SIZE"), *local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
     setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
@@ -109,6 +109,7 @@ static void set_up_open_mpi(void) {
     if (!size || !local || strcmp(size, local) != 0) return;
     setenv("OMPI_MCA_pml", "ob1", 0);
     setenv("OMPI_MCA_btl", "self,vader", 0);
+    setenv("OMPI_MCA_osc", "^ucx", 0);
 }
 
 static size_t number_of_test(const char *variable) {

@@ -28,6 +28,7 @@ atexit.register(shutil.rmtree, SESSIONS, ignore_errors=True)
 def environment(**more):
     if "TMPDIR" not in more:
         more.setdefault("OMPI_MCA_orte_tmpdir_base", SESSIONS)
+        more.setdefault("PRTE_MCA_prte_tmpdir_base", more["OMPI_MCA_orte_tmpdir_base"])  # Open MPI 5
     return dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMP_NUM_THREADS="1",
                 OMPI_MCA_btl_vader_single_copy_mechanism="none", FGCONV_CHECK_LEAKS="1",
                 HWLOC_COMPONENTS="-gl",  # mpirun would ask X displays for graphics cards
