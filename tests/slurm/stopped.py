@@ -29,7 +29,7 @@ def stopped(fgconv, work, name, options, said):
     with open(log, "w") as printed:
         job = subprocess.Popen(["bash", ROOT / "slurm/convert.sbatch", CASE, out, *LONG, *options], cwd=work, stdout=printed, stderr=subprocess.STDOUT,
                                stdin=subprocess.DEVNULL, env=environment(FGCONV=str(fgconv), TMPDIR=str(work)))
-        met = wait_until(partial.exists, job)
+        met = wait_until(lambda: any(partial.glob("*.safetensors")), job)  # it is written after the journal
         for rank in ranks_of(out).values():
             os.kill(rank, signal.SIGSTOP)
         job.send_signal(signal.SIGTERM)
