@@ -86,7 +86,8 @@ static void set_variables(const char *directory) {
     } settings[] = {FG_OPEN_MPI_SETTINGS,
                     /* in containers without the right to read another process's memory it complains */
                     {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"},
-                    {"HWLOC_COMPONENTS", FG_HWLOC_COMPONENTS}};
+                    {"HWLOC_COMPONENTS", FG_HWLOC_COMPONENTS},
+                    {"HOME", FG_NO_HOME}};
     char terminals[NUMBER];
     clear_left_over();
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)

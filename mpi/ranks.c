@@ -106,6 +106,7 @@ static void set_up_open_mpi(void) {
     const char *size = getenv("OMPI_COMM_WORLD_SIZE"), *local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
     setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
     setenv("HWLOC_COMPONENTS", FG_HWLOC_COMPONENTS, 0);
+    setenv("HOME", FG_NO_HOME, 0);
     if (!size || !local || strcmp(size, local) != 0) return;
     setenv("OMPI_MCA_pml", "ob1", 0);
     setenv("OMPI_MCA_btl", "self,vader", 0);

@@ -20,6 +20,8 @@
 
 /* What hwloc, with which Open MPI looks at the machine, leaves out: graphics cards. */
 #define FG_HWLOC_COMPONENTS "-gl,-opencl,-cuda,-nvml,-rsmi,-levelzero"
+/* HOME for a process without it: Open MPI 5 looks there for settings and does not start without. */
+#define FG_NO_HOME "/"
 
 typedef struct fg_ranks {
     int rank, size;

@@ -18,12 +18,12 @@
 #include "launcher.h"
 #include "mpirun.h"
 
-/* srun without MPI is right for processes that do different things, and wrong for one run on several
- * ranks. */
+/* srun without MPI, or the launcher of another MPI, is right for processes that do different things, and
+ * wrong for one run on several ranks. */
 static void warn_unrelated(int processes) {
-    fg_warn("srun started %d processes without MPI, and each does the whole work; for one run on all of them "
+    fg_warn("%s started %d processes without MPI, and each does the whole work; for one run on all of them "
             "use mpirun or srun --mpi=pmix",
-            processes);
+            getenv("SLURM_STEP_NUM_TASKS") ? "srun" : "a launcher", processes);
 }
 
 static void warn_left_over(const char *variable) {

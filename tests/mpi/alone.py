@@ -57,6 +57,8 @@ def launcher_that_mpi_does_not_know(fgconv):
         for command in (["--dry-run", CASE / "hf", "out"], ["validate", CASE / "hf", CASE / "hf"]):
             code, text = run(fgconv, command, ranks=0, cwd=folder, **variables)
             tally.check(f"PMI 2 that MPI does not know: {command[0]}", code == 0 and text.count("srun started 2 processes without MPI") == 1, f"{code}: {text}")
+            code, text = run(fgconv, command, ranks=0, cwd=folder, PMI_RANK="0", PMI_SIZE="2")
+            tally.check(f"mpiexec of another MPI: {command[0]}", code == 0 and text.count("a launcher started 2 processes without MPI") == 1, f"{code}: {text}")
 
 
 def launcher_that_has_ended(fgconv):

@@ -32,6 +32,8 @@ FSYNC_CALLS = {"74", "75"} if os.uname().machine == "x86_64" else {"82", "83"}
 PROVE = ["--no-fsync", "--token-ids", ",".join(str(i % 4000) for i in range(1500))]
 WRITE = [*PROVE, "--dtype", "float32"]
 SYNC = WRITE[1:]  # with fsync
+# Open MPI 5 passes on nothing more of its ranks once a signal has stopped it (fgconv --ranks says it then: launch.py).
+LAUNCHER_TELLS = "Open MPI) 5" not in subprocess.run(["mpirun", "--version"], env=environment(), stdout=subprocess.PIPE, text=True).stdout
 tally = Tally()
 slowest = {}
 
@@ -158,7 +160,8 @@ def stop_at(fgconv, source, ranks, which, moment, options, direct=False):
         allowed = code != 0 if ranks else code in ({128 + which} if moment != "start" else {128 + which, -which})
         tally.check(f"{name}: exit code", allowed, code)
         messages = stopped.text().count("stopped by")
-        tally.check(f"{name}: one message", messages == 1 or (moment == "start" and messages == 0), stopped.text())
+        silent = moment == "start" or (ranks > 0 and not LAUNCHER_TELLS)
+        tally.check(f"{name}: one message", messages == 1 or (silent and messages == 0), stopped.text())
 
 
 def one_rank_alone(fgconv, source, ranks, chosen):
