@@ -4,6 +4,7 @@ Nothing here uses fgconv's own code: a mistake in its readers must not cancel it
 """
 import argparse
 import atexit
+import functools
 import hashlib
 import json
 import os
@@ -43,6 +44,14 @@ def run(fgconv, arguments, ranks=2, cwd=None, timeout=300, **more):
     done = subprocess.run(command, cwd=cwd, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=timeout, stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout
+
+
+@functools.lru_cache(None)
+def open_mpi():
+    """The first number of the version of the Open MPI whose mpirun is called."""
+    text = subprocess.run(["mpirun", "--version"], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    found = re.search(r"\(Open MPI\) (\d+)", text)
+    return int(found[1]) if found else 0
 
 
 def load(path):

@@ -21,7 +21,7 @@ import time
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "slurm")]
 from big_model import write_model
-from checkpoint import DATA, ROOT, Tally, load, run
+from checkpoint import DATA, ROOT, Tally, load, open_mpi, run
 from namespaces import Hosts, missing
 from signals import processes, wait_until, written
 
@@ -153,7 +153,7 @@ def lose_first_rank(hosts, lost):
 
 
 def lose_daemon(hosts, lost):
-    hosts.kill(2, "orted")
+    hosts.kill(2, "orted" if open_mpi() < 5 else "prted")
 
 
 def lose_launcher(hosts, lost):

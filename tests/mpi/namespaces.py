@@ -15,7 +15,7 @@ import stat
 import subprocess
 import tempfile
 
-from checkpoint import environment
+from checkpoint import environment, open_mpi
 
 ADDRESS = "10.77.0."
 AGENT = """#!/bin/bash
@@ -125,12 +125,17 @@ class Hosts:
                 pass
         return killed
 
+    def agent_options(self, network):
+        """How mpirun reaches the other hosts."""
+        if open_mpi() >= 5:
+            return ["--prtemca", "plm_ssh_agent", str(self.agent), "--prtemca", "plm_ssh_no_tree_spawn", "1", "--prtemca", "prte_if_include", network]
+        return ["--mca", "plm_rsh_agent", str(self.agent), "--mca", "plm_rsh_no_tree_spawn", "1", "--mca", "oob_tcp_if_include", network]
+
     def mpirun(self, ranks, program, variables, **more):
         """mpirun on host 1, with ranks dealt to all hosts in turns; `variables` go into its environment, `more` to Popen."""
         slots = -(-ranks // self.count)
         hosts = ",".join(f"{ADDRESS}{i}:{slots}" for i in self.numbers())
         network = ADDRESS + "0/24"
         command = ["nsenter", "--target", str(self.holders[1].pid), "--net", "--uts", "--mount", "mpirun", "--host", hosts, "--map-by", "node",
-                   "--oversubscribe", "-n", str(ranks), "--mca", "plm_rsh_agent", str(self.agent), "--mca", "plm_rsh_no_tree_spawn", "1",
-                   "--mca", "btl_tcp_if_include", network, "--mca", "oob_tcp_if_include", network, *map(str, program)]
+                   "--oversubscribe", "-n", str(ranks), "--mca", "btl_tcp_if_include", network, *self.agent_options(network), *map(str, program)]
         return subprocess.Popen(command, env=environment(**variables), stdin=subprocess.DEVNULL, **more)
