@@ -64,7 +64,8 @@ fg_status fg_estimate_dump(const char *path, uint64_t bytes, uint64_t needed, co
     fg_fail(err, FG_ERR_SYSTEM, "--dump %s: %s free, %s needed for it%s%s", path,
             fg_bytes_text(room, room_text), fg_bytes_text(bytes, bytes_text),
             beside ? " and for the destination " : "", beside ? fg_bytes_text(beside, beside_text) : "");
-    fg_about_file(err, path);
+    fg_about_found(err, "%s free", room_text);
+    fg_about_expected(err, "%s free", bytes_text);
     FG_TRY(fg_hint(err, "name a file on another file system, or give fewer tokens (--token-ids, --prompt)"));
 done:
     fg_free(partial);

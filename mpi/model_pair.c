@@ -140,9 +140,11 @@ static fg_status bind(fg_model_pair *p, unsigned model, const char *side, const 
     const json_t *about = json_object_get(p->about, side);
     fg_status status = fg_model_bind(&p->models[model], p->task->device, json_object_get(about, "spec"),
                                      format_of(about), config, weights, err);
-    if (status != FG_OK)
-        return fg_where(err, "binding %s for the proof",
-                        json_string_value(json_object_get(about, "directory")));
+    if (status != FG_OK) {
+        const char *directory = json_string_value(json_object_get(about, "directory"));
+        fg_about_file(err, directory);
+        return fg_where(err, "binding %s for the proof", directory);
+    }
     p->model_count = model + 1 > p->model_count ? model + 1 : p->model_count;
     return FG_OK;
 }

@@ -25,9 +25,11 @@ static void draw_tokens(uint32_t *tokens, uint64_t count, uint64_t vocab) {
 
 static fg_status check_ids(const fg_pair_prompt *prompt, uint64_t vocab, fg_error *err) {
     for (uint64_t i = 0; i < prompt->token_count; i++) {
-        if (prompt->tokens[i] >= vocab)
-            return fg_fail(err, FG_ERR_USAGE, "--token-ids: id %lu, but the vocabulary has %llu rows",
-                           (unsigned long)prompt->tokens[i], (unsigned long long)vocab);
+        if (prompt->tokens[i] < vocab) continue;
+        fg_fail(err, FG_ERR_USAGE, "--token-ids: id %lu, but the vocabulary has %llu rows",
+                (unsigned long)prompt->tokens[i], (unsigned long long)vocab);
+        fg_about_found(err, "%lu", (unsigned long)prompt->tokens[i]);
+        return fg_about_expected(err, "an id below %llu", (unsigned long long)vocab);
     }
     return FG_OK;
 }

@@ -84,6 +84,8 @@ static fg_status open_model(const fg_run *run, fg_checkpoint *checkpoint, fg_err
     FG_CALL(fg_checkpoint_open(checkpoint, run->options->source, NULL, err));
     if (checkpoint->format == &fg_format_hf) return FG_OK;
     fg_fail(err, FG_ERR_INPUT, "%s is a directory of %s", run->options->source, checkpoint->format->title);
+    fg_about_found(err, "%s", checkpoint->format->name);
+    fg_about_expected(err, "%s", fg_format_hf.name);
     return fg_hint(err, "new-family needs the model as %s has it", fg_format_hf.title);
 }
 

@@ -191,12 +191,17 @@ static fg_status judge_profile(const fg_profile *profile, const fg_comparison *l
             "percentile) and a cosine of %.6g; --profile %s allows %g, %g and %g",
             source, destination, logits->kl_mean, logits->kl_p95, logits->cosine, profile->name,
             profile->kl_mean, profile->kl_p95, profile->cosine);
+    fg_about_found(err, "KL %g (mean), %g (95th percentile), cosine %.6g", logits->kl_mean, logits->kl_p95,
+                   logits->cosine);
+    fg_about_expected(err, "KL up to %g and %g, cosine from %g", profile->kl_mean, profile->kl_p95,
+                      profile->cosine);
     return fg_hint(err, "-v prints how far each half-block is apart");
 }
 
-static fg_status judge_proof(const fg_proof_result *result, const char *source, const char *destination,
+static fg_status judge_proof(const fg_proof_run *t, const char *source, const char *destination,
                              const json_t *left_out, fg_error *err) {
     char place[80];
+    const fg_proof_result *result = &t->proof;
     const fg_prompt_result *prompt = fg_proof_decisive(result);
     const fg_comparison *logits = &prompt->logits;
     if (logits->non_finite[FG_SIDE_A] || logits->non_finite[FG_SIDE_B]) {
@@ -204,6 +209,9 @@ static fg_status judge_proof(const fg_proof_result *result, const char *source, 
                 "nothing is proved: %llu logits of %s and %llu of %s are not finite numbers",
                 (unsigned long long)logits->non_finite[FG_SIDE_A], source,
                 (unsigned long long)logits->non_finite[FG_SIDE_B], destination);
+        fg_about_found(err, "%llu numbers that are not finite",
+                       (unsigned long long)(logits->non_finite[FG_SIDE_A] + logits->non_finite[FG_SIDE_B]));
+        fg_about_expected(err, "finite numbers");
         return fg_hint(err,
                        "look for NaN or infinity in the weights; --validate bytes checks the bytes instead");
     }
@@ -212,6 +220,9 @@ static fg_status judge_proof(const fg_proof_result *result, const char *source, 
             "the models differ: the logits of %s and %s are up to %g apart%s (first difference: %s)", source,
             destination, logits->largest_difference, prompt->patches ? " with an image" : "",
             fg_proof_place(prompt, place, sizeof place));
+    fg_about_key(err, place);
+    fg_about_found(err, "logits up to %g apart", logits->largest_difference);
+    fg_about_expected(err, "at most %g apart", t->atol);
     return hint_at_difference(left_out, err);
 }
 
@@ -221,13 +232,15 @@ static fg_status judge_generation(const fg_generation *g, const char *source, co
             "the models differ: new token %zu after the prompt is %lu for %s and %lu for %s", g->tokens.count,
             (unsigned long)g->reference_token, source, (unsigned long)g->tokens.ids[g->tokens.count - 1],
             destination);
+    fg_about_found(err, "token %lu", (unsigned long)g->tokens.ids[g->tokens.count - 1]);
+    fg_about_expected(err, "token %lu", (unsigned long)g->reference_token);
     return fg_hint(err, "fgconv validate compares logits and names the first part that differs");
 }
 
 fg_status fg_proof_run_judge(const fg_proof_run *t, const char *source, const char *destination,
                              const json_t *left_out, fg_error *err) {
     if (fg_proof_run_passed(t)) return FG_OK;
-    return proves(t) && !t->proof.passed ? judge_proof(&t->proof, source, destination, left_out, err)
+    return proves(t) && !t->proof.passed ? judge_proof(t, source, destination, left_out, err)
                                          : judge_generation(&t->generation, source, destination, err);
 }
 

@@ -23,7 +23,7 @@ typedef struct tokenization {
 
 /* Where the text or the ids come from, for messages. */
 static const char *line_name(const tokenization *t, char *buffer, size_t size) {
-    if (!t->line) return "TEXT";
+    if (!t->line) return "the text";
     snprintf(buffer, size, "line %zu of the input", t->line);
     return buffer;
 }
@@ -33,6 +33,14 @@ static fg_status refuse_line(const tokenization *t, const char *line, size_t len
     char where[PLACE];
     return fg_fail(err, FG_ERR_INPUT, "%s: found \"%.*s\", expected %s", line_name(t, where, sizeof where),
                    (int)(length < SHOWN ? length : SHOWN), line, expected);
+}
+
+static fg_status refuse_id(const tokenization *t, json_int_t id, fg_error *err) {
+    char where[PLACE];
+    fg_fail(err, FG_ERR_INPUT, "%s: the id %lld is not in the vocabulary", line_name(t, where, sizeof where),
+            (long long)id);
+    fg_about_found(err, "%lld", (long long)id);
+    return fg_about_expected(err, "an id of the vocabulary");
 }
 
 static fg_status print_line(tokenization *t, fg_error *err) {
@@ -77,7 +85,6 @@ done:
 
 static fg_status read_ids(tokenization *t, const char *line, size_t length, fg_error *err) {
     fg_status status = FG_OK;
-    char where[PLACE];
     json_t *value = NULL;
     FG_TRY(fg_json_load(line, length, JSON_DECODE_ANY, &value, NULL, err));
     if (!json_is_array(value)) FG_TRY(refuse_line(t, line, length, "a JSON array of ids", err));
@@ -87,8 +94,7 @@ static fg_status read_ids(tokenization *t, const char *line, size_t length, fg_e
         if (!json_is_integer(item)) FG_TRY(refuse_line(t, line, length, "a JSON array of ids", err));
         json_int_t id = json_integer_value(item);
         if (id < 0 || id > UINT32_MAX || !fg_tokenizer_knows(t->tokenizer, (uint32_t)id))
-            FG_FAIL(err, FG_ERR_INPUT, "%s: the id %lld is not in the vocabulary",
-                    line_name(t, where, sizeof where), (long long)id);
+            FG_TRY(refuse_id(t, id, err));
         FG_TRY(fg_id_list_add(&t->ids, (uint32_t)id, err));
     }
 done:

@@ -102,7 +102,7 @@ fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const fg_c
         .carry_out = check_item, .context = &v, .what = "verifying", .style = fg_run_progress(run)};
     fg_status status = open_destination(run, directory, unfinished, &v.table, err);
     if (status == FG_OK) {
-        check_tables(plan, &v.table, err);
+        if (check_tables(plan, &v.table, err) != FG_OK) fg_about_file(err, directory);
         if (err->status == FG_OK) fg_copier_new(&v.copier, plan, NULL, err);
         if (err->status == FG_OK) fg_reader_new(&v.reader, &v.table, err);
         status = fg_ranks_agree(run->ranks, err);

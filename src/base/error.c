@@ -94,6 +94,36 @@ fg_status fg_error_about_file(fg_error *err, const char *path) {
     return (fg_status)err->status;
 }
 
+fg_status fg_error_about_key(fg_error *err, const char *key) {
+    if (!err) return FG_ERR_BUG;
+    if (!err->key[0]) snprintf(err->key, sizeof err->key, "%s", key);
+    return (fg_status)err->status;
+}
+
+__attribute__((format(printf, 3, 0))) static fg_status fill(fg_error *err, char *field, const char *format,
+                                                            va_list arguments) {
+    if (!field[0]) vsnprintf(field, FG_ERROR_VALUE, format, arguments);
+    return (fg_status)err->status;
+}
+
+fg_status fg_error_about_found(fg_error *err, const char *format, ...) {
+    if (!err) return FG_ERR_BUG;
+    va_list arguments;
+    va_start(arguments, format);
+    fg_status status = fill(err, err->found, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+fg_status fg_error_about_expected(fg_error *err, const char *format, ...) {
+    if (!err) return FG_ERR_BUG;
+    va_list arguments;
+    va_start(arguments, format);
+    fg_status status = fill(err, err->expected, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
 fg_status fg_error_where(fg_error *err, const char *format, ...) {
     if (!err) return FG_ERR_BUG;
     size_t used = strlen(err->where);

@@ -102,6 +102,15 @@ fg_status fg_error_where(fg_error *err, const char *format, ...) __attribute__((
 #define fg_about_file(err, path) fg_never_ok(fg_error_about_file((err), (path)))
 fg_status fg_error_about_file(fg_error *err, const char *path);
 
+/* The same for the key, for what was found and for what was expected: "9 bytes", "8 bytes or less". */
+#define fg_about_key(err, key) fg_never_ok(fg_error_about_key((err), (key)))
+fg_status fg_error_about_key(fg_error *err, const char *key);
+#define fg_about_found(err, ...) fg_never_ok(fg_error_about_found((err), __VA_ARGS__))
+fg_status fg_error_about_found(fg_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define fg_about_expected(err, ...) fg_never_ok(fg_error_about_expected((err), __VA_ARGS__))
+fg_status fg_error_about_expected(fg_error *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* A status other than FG_OK says that the caller's error holds a failure. Developers' builds stop where it
  * does not: nothing was recorded, or it was recorded in another error. */
 #ifdef FG_CHECK_ERRORS

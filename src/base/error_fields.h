@@ -5,11 +5,18 @@
  * of their own for programs, if their formats use these:
  *
  *     FILE: ..., FILE:LINE: ...                    the file, up to its first ": ": FILE: PLACE may lead, too
- *     key "KEY", tensor "NAME", tensor NAME        the key; else what is between FILE: and ": found"
+ *     FILE is ..., FILE exists already             the file
+ *     key "KEY", tensor "NAME", tensor NAME        the key; else a token, an entry, a file that is named so
+ *     FILE: PLACE: ..., FILE: "PLACE" ...          the key, if it is one word; else what is in quotes before
+ *                                                  ": found" or ": expected"
  *     option --NAME, --NAME ...                    the key, too
- *     OPTION FILE: ..., as "%s %s: "               both
+ *     OPTION FILE: ..., as "%s %s: "; --dump FILE: both
  *     found X, expected Y; = X: expected Y;        found and expected; else what is before ", expected" is
  *     is X, expected Y; has X, expected Y          what was found
+ *     X, at most Y are read; X is not supported;   the same
+ *     needs Y, found X; known are: Y; only Y is supported; --NAME X: ...
+ *
+ * What a message says in other words, its function adds: fg_about_file and its kin in base/error.h.
  */
 #ifndef FG_BASE_ERROR_FIELDS_H
 #define FG_BASE_ERROR_FIELDS_H

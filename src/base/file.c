@@ -156,6 +156,8 @@ static fg_status nothing_read(const fg_file *file, size_t size, uint64_t offset,
                        file->path, size, (unsigned long long)offset);
     fg_fail(err, FG_ERR_INPUT, "%s: the file ends at byte %llu, %zu bytes too early", file->path,
             (unsigned long long)offset, size);
+    fg_about_found(err, "%llu bytes", (unsigned long long)whole);
+    fg_about_expected(err, "%llu bytes or more", (unsigned long long)offset + size);
     return fg_hint(err, "copy the file again: it is truncated, or was truncated while it was read");
 }
 
@@ -279,8 +281,10 @@ fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg
     FG_TRY(fg_file_open(&file, path, FG_OPEN_READ, err));
     FG_TRY(fg_file_size(&file, &size, err));
     if (size > limit) {
-        FG_FAIL(err, FG_ERR_INPUT, "%s: %llu bytes, more than the %llu that such a file may have", path,
+        fg_fail(err, FG_ERR_INPUT, "%s: %llu bytes, more than the %llu that such a file may have", path,
                 (unsigned long long)size, (unsigned long long)limit);
+        fg_about_found(err, "%llu bytes", (unsigned long long)size);
+        FG_TRY(fg_about_expected(err, "%llu bytes or less", (unsigned long long)limit));
     }
     FG_NEW(bytes, size + 1);
     FG_TRY(fg_file_read(&file, bytes, size, 0, err));

@@ -64,8 +64,10 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
     }
     FG_TRY(fg_json_load(bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, value, &what, err));
     if (*value) goto done;
-    status = fg_fail(err, FG_ERR_INPUT, "%s: line %d, column %d: not valid JSON: %s", name, what.line,
-                     what.column, what.text);
+    fg_fail(err, FG_ERR_INPUT, "%s: line %d, column %d: not valid JSON: %s", name, what.line, what.column,
+            what.text);
+    fg_about_found(err, "%s", what.text);
+    status = fg_about_expected(err, "valid JSON");
 done:
     fg_buffer_free(&rewritten);
     return status;

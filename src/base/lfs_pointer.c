@@ -11,6 +11,7 @@ fg_status fg_lfs_check(const char *path, const void *head, size_t length, fg_err
         size_t size = strlen(first_lines[i]);
         if (length < size || memcmp(head, first_lines[i], size) != 0) continue;
         fg_fail(err, FG_ERR_INPUT, "%s: a Git LFS pointer, not the file itself", path);
+        fg_about_found(err, "a Git LFS pointer");
         return fg_hint(
             err, "run `git lfs install` and `git lfs pull` in the model's directory, or download the file");
     }

@@ -42,9 +42,11 @@ static fg_status next_event(yaml_reader *r, fg_error *err) {
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR)
         return fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name);
-    return fg_fail(err, FG_ERR_INPUT, "%s: line %zu, column %zu: not valid YAML: %s", r->name,
-                   p->problem_mark.line + 1, p->problem_mark.column + 1,
-                   p->problem ? p->problem : "unreadable");
+    const char *problem = p->problem ? p->problem : "unreadable";
+    fg_fail(err, FG_ERR_INPUT, "%s: line %zu, column %zu: not valid YAML: %s", r->name,
+            p->problem_mark.line + 1, p->problem_mark.column + 1, problem);
+    fg_about_found(err, "%s", problem);
+    return fg_about_expected(err, "valid YAML");
 }
 
 static fg_status count_values(yaml_reader *r, size_t more, fg_error *err) {

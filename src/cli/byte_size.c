@@ -32,6 +32,8 @@ static bool unit_of(const char *text, uint64_t *unit) {
 static fg_status no_unit(const char *text, int digits, fg_error *err) {
     fg_fail(err, FG_ERR_USAGE, "--max-shard-size: \"%s\" has %s", text,
             text[digits] ? "an unknown unit" : "no unit");
+    fg_about_found(err, "\"%s\"", text);
+    fg_about_expected(err, "a number with a unit (B, KB, MB, GB, TB, KiB, MiB, GiB, TiB)");
     return fg_hint(err, "write %.*sGB or %.*sGiB (B, KB, MB, GB, TB, KiB, MiB, GiB, TiB)", digits, text,
                    digits, text);
 }
@@ -48,5 +50,7 @@ fg_status fg_byte_size_parse(const char *text, uint64_t *bytes, fg_error *err) {
         return no_unit(text, digits, err);
     if (good && unit && fg_mul(value, unit, bytes) && *bytes > 0) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--max-shard-size: \"%s\" is not a size", text);
+    fg_about_found(err, "\"%s\"", text);
+    fg_about_expected(err, "a whole number with a unit, such as 5GB, 500MB or 2GiB");
     return fg_hint(err, "give a whole number with a unit, such as 5GB, 500MB or 2GiB");
 }

@@ -266,7 +266,8 @@ static fg_status resolve_topic(command_line *p) {
     if (p->command->complete != FG_COMPLETE_COMMANDS || !name) return FG_OK;
     p->options->help_topic = fg_command_find(p->commands, name);
     if (p->options->help_topic) return FG_OK;
-    fg_fail(p->err, FG_ERR_USAGE, "%.*s: no such command", SHOWN, name);
+    fg_fail(p->err, FG_ERR_USAGE, "there is no command \"%.*s\"", SHOWN, name);
+    fg_about_found(p->err, "\"%.*s\"", SHOWN, name);
     return suggest_command(p, name);
 }
 

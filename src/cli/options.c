@@ -32,11 +32,16 @@ fg_status fg_options_append(const char ***items, size_t *count, const char *item
 /* ---- what belongs together ---- */
 
 static fg_status check_directions(const fg_options *o, fg_error *err) {
-    if (o->reverse && o->from != NULL && o->from != &fg_format_forgather)
-        return fg_fail(err, FG_ERR_USAGE, "--reverse converts from forgather, but --from is %s",
-                       o->from->name);
-    if (o->reverse && o->to != NULL && o->to != &fg_format_hf)
-        return fg_fail(err, FG_ERR_USAGE, "--reverse converts to hf, but --to is %s", o->to->name);
+    if (o->reverse && o->from != NULL && o->from != &fg_format_forgather) {
+        fg_fail(err, FG_ERR_USAGE, "--reverse converts from forgather, but --from is %s", o->from->name);
+        fg_about_found(err, "%s", o->from->name);
+        return fg_about_expected(err, "%s", fg_format_forgather.name);
+    }
+    if (o->reverse && o->to != NULL && o->to != &fg_format_hf) {
+        fg_fail(err, FG_ERR_USAGE, "--reverse converts to hf, but --to is %s", o->to->name);
+        fg_about_found(err, "%s", o->to->name);
+        return fg_about_expected(err, "%s", fg_format_hf.name);
+    }
     if (o->from != NULL && o->from == o->to)
         return fg_fail(err, FG_ERR_USAGE, "--from and --to are both %s: there is nothing to convert",
                        o->from->name);

@@ -18,7 +18,8 @@ static fg_status parse_order(const char *text, fg_parameter_order *order, fg_err
     if (!text) return FG_OK;
     for (*order = FG_ORDER_OLDER; *order <= FG_ORDER_NEWER; ++*order)
         if (strcmp(text, order_names[*order]) == 0) return FG_OK;
-    return fg_fail(err, FG_ERR_USAGE, "parameter order \"%s\": expected older or newer", text);
+    fg_fail(err, FG_ERR_USAGE, "parameter order: found \"%s\", expected older or newer", text);
+    return fg_about_key(err, "parameter_order");
 }
 
 /* ---- a checkpoint by itself ---- */

@@ -23,6 +23,7 @@ typedef struct translation_input {
 static fg_status unknown_family(const fg_source *source, fg_error *err) {
     fg_fail(err, FG_ERR_INPUT, "%s does not name the model family (no %s)", source->config_file,
             source->checkpoint.format->family_key);
+    fg_about_key(err, source->checkpoint.format->family_key);
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 

@@ -63,6 +63,7 @@ fg_status fg_conversion_prepare(fg_conversion *c, const fg_recipe *recipe, fg_ca
     say_decisions(c);
     FG_TRY(say_left_files(c, err));
 done:
+    if (status == FG_ERR_INPUT) fg_about_file(err, recipe->source);
     fg_tensors_free(&tensors);
     fg_plan_free(&plan);
     return status;

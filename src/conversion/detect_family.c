@@ -124,6 +124,7 @@ static fg_status none_fits(const family_search *s, fg_error *err) {
     fg_fail_lines(err, FG_ERR_INPUT,
                   "%s does not name the model family (no %s), and no family can hold all of it:%s", file.data,
                   s->question.other->family_key, text.data ? text.data : " no converters were found");
+    fg_about_key(err, s->question.other->family_key);
     status = fg_hint(
         err, "give the family with --model-type to see everything that it refuses, or a converter with "
              "--converter-path");
@@ -144,6 +145,7 @@ static fg_status several_fit(const family_search *s, fg_error *err) {
     fg_fail_lines(err, FG_ERR_INPUT,
                   "%s does not name the model family (no %s), and several families accept it: %s", file.data,
                   s->question.other->family_key, text.data);
+    fg_about_key(err, s->question.other->family_key);
     status = fg_hint(
         err, "choose the family with --model-type, or give the Hugging Face directory that the training "
              "started from with --hf-base");

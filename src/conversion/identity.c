@@ -146,6 +146,9 @@ static fg_status check_member(const json_t *held, const json_t *now, const char 
     if (fg_json_equal(was, is)) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "%s was begun with another %s: %s then, %s now", partial, what,
             said(was, before), said(is, after));
+    fg_about_key(err, key);
+    fg_about_found(err, "%s", after);
+    fg_about_expected(err, "%s", before);
     return differ(partial, err);
 }
 

@@ -48,6 +48,7 @@ static fg_status decide_round_trip(const fg_recipe *recipe, const fg_source *sou
     if (recipe->kind == FG_RECIPE_FINALIZE && !route->to->holds_training) {
         fg_fail(err, FG_ERR_INPUT, "%s is a %s directory, which cannot hold training checkpoints",
                 c->directory, route->to->title);
+        fg_about_found(err, "%s", route->to->name);
         FG_CALL(
             fg_hint(err, "convert it (--to hf or --to forgather), or add tokens with fgconv update-vocab"));
     }
@@ -81,6 +82,7 @@ static fg_status decide_conversion(const fg_recipe *recipe, const fg_source *sou
     if (route->to == from) {
         fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is already in that format", from->name,
                 source->checkpoint.directory);
+        fg_about_found(err, "%s", from->name);
         FG_CALL(fg_hint(err, "choose another format, or remove --to"));
     }
     if (!from->hub) FG_CALL(add_step(route, FG_EXPORT, from, err));

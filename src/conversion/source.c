@@ -13,14 +13,19 @@ static const char *family_of(const fg_checkpoint *c) {
 }
 
 static fg_status contradiction(const fg_recipe *recipe, const fg_checkpoint *c, fg_error *err) {
-    if (recipe->kind == FG_RECIPE_UPDATE)
-        return fg_fail(
-            err, FG_ERR_USAGE,
-            "%s: only Forgather directories can be updated, but this is a %s directory (model type %s)",
-            c->directory, c->format->name, family_of(c));
+    if (recipe->kind == FG_RECIPE_UPDATE) {
+        fg_fail(err, FG_ERR_USAGE,
+                "%s: only Forgather directories can be updated, but this is a %s directory (model type %s)",
+                c->directory, c->format->name, family_of(c));
+        fg_about_found(err, "%s", c->format->name);
+        return fg_about_expected(err, "%s", fg_format_forgather.name);
+    }
     const char *asked = recipe->reverse ? "--reverse" : recipe->from->name;
     fg_fail(err, FG_ERR_USAGE, "%s: %s%s is given, but this is a %s directory (model type %s)", c->directory,
             recipe->reverse ? "" : "--from ", asked, c->format->name, family_of(c));
+    fg_about_key(err, recipe->reverse ? "--reverse" : "--from");
+    fg_about_found(err, "%s", c->format->name);
+    fg_about_expected(err, "%s", recipe->from->name);
     return fg_hint(err, "remove the option: the direction is detected from the source");
 }
 
@@ -114,6 +119,9 @@ fg_status fg_source_open_config(const fg_recipe *recipe, fg_catalogue *catalogue
     if (!may) {
         fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", c->directory,
                 c->format->name, c->format->family_key, family_of(c), recipe->from->name);
+        fg_about_key(err, "--from");
+        fg_about_found(err, "%s", recipe->from->name);
+        fg_about_expected(err, "%s", c->format->name);
         FG_CALL(fg_hint(err, "remove --from"));
     }
     return fg_checkpoint_declare(c, recipe->from, err);

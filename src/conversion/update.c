@@ -15,6 +15,7 @@ enum { CHUNK = 64 << 10 }; /* numbers of tied tensors that are compared at once 
 
 static fg_status not_stamped(const fg_checkpoint *c, const char *key, const char *option, fg_error *err) {
     fg_fail(err, FG_ERR_USAGE, "%s/config.json has no %s: %s is required", c->directory, key, option);
+    fg_about_key(err, key);
     return fg_hint(err, "give --arch NAME and --from-version N; `fgconv list` shows the architectures");
 }
 
@@ -22,6 +23,9 @@ static fg_status contradicts(const fg_checkpoint *c, const char *key, const char
                              const char *given, fg_error *err) {
     fg_fail(err, FG_ERR_USAGE, "%s/config.json has %s %s, but %s is %s", c->directory, key, held, option,
             given);
+    fg_about_key(err, key);
+    fg_about_found(err, "%s", held);
+    fg_about_expected(err, "%s", given);
     return fg_hint(err, "remove %s: it is for directories without that key", option);
 }
 

@@ -197,6 +197,8 @@ fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *e
     if (room >= bytes) return FG_OK;
     fg_fail(err, FG_ERR_SYSTEM, "%s: the file system has %s free, %s are needed", stage->destination,
             fg_bytes_text(room, found), fg_bytes_text(bytes, needed));
+    fg_about_found(err, "%s free", found);
+    fg_about_expected(err, "%s free", needed);
     return fg_hint(err, "free space there or name a destination on another file system");
 }
 

@@ -42,17 +42,25 @@ static fg_status refuse_known(fg_catalogue *catalogue, const char *type, fg_erro
     FG_CALL(find_known(catalogue, &fg_format_forgather, type, &path, err));
     if (!path) return FG_OK;
     fg_fail(err, FG_ERR_INPUT, "there is a converter for %s already: %s", type, path);
+    fg_about_file(err, path);
+    fg_about_key(err, "model_type");
+    fg_about_found(err, "\"%s\"", type);
     return fg_hint(err, "convert the model; if it is a variant, extend that file");
 }
 
 static fg_status find_type(const json_t *config, fg_catalogue *catalogue, const char **type, fg_error *err) {
     *type = json_string_value(json_object_get(config, "model_type"));
-    if (!*type)
-        return fg_fail(err, FG_ERR_INPUT,
-                       "config.json does not say which family this is: it has no model_type");
-    if (!is_file_name(*type))
-        return fg_fail(err, FG_ERR_INPUT, "config.json: model_type \"%.*s\" cannot be the name of a file",
-                       SHOWN, *type);
+    if (!*type) {
+        fg_fail(err, FG_ERR_INPUT, "config.json does not say which family this is: it has no model_type");
+        fg_about_file(err, "config.json");
+        return fg_about_key(err, "model_type");
+    }
+    if (!is_file_name(*type)) {
+        fg_fail(err, FG_ERR_INPUT, "config.json: model_type \"%.*s\" cannot be the name of a file", SHOWN,
+                *type);
+        fg_about_key(err, "model_type");
+        return fg_about_found(err, "\"%s\"", *type);
+    }
     return refuse_known(catalogue, *type, err);
 }
 

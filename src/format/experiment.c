@@ -207,7 +207,10 @@ static fg_status no_such_step(const char *folder, const char *asked, const steps
     fg_status status = FG_OK;
     fg_buffer text = {0};
     fg_fail(err, FG_ERR_USAGE, "-c %s: %s has no such step", asked, folder);
+    fg_about_file(err, folder);
+    fg_about_found(err, "%s", asked);
     FG_TRY(add_steps(list, &text, err));
+    fg_about_expected(err, "one of %s", text.data ? text.data : "no steps");
     status = fg_hint(err, "-c takes a number (%s) or the path of a checkpoint directory",
                      text.data ? text.data : "there is none");
 done:

@@ -136,6 +136,7 @@ static fg_status refuse(const char *directory, const char *missing, const char *
     fg_status status = add_contents(directory, &text, &advice, err);
     if (status == FG_OK) {
         status = fg_fail(err, FG_ERR_INPUT, "%s: no %s%s", directory, missing, text.data ? text.data : "");
+        fg_about_expected(err, "%.*s", (int)strcspn(missing, ":"), missing);
         fg_hint(err, "%s", advice.data ? advice.data : otherwise);
     }
     fg_buffer_free(&text);

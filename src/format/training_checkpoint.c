@@ -300,6 +300,7 @@ static fg_status not_found(const char *directory, const char *asked, fg_error *e
     list_names(folder, &list);
     if (!list.length) list_names(directory, &list);
     fg_fail(err, FG_ERR_USAGE, "%s: no such checkpoint directory", asked);
+    fg_about_key(err, "-c");
     if (list.length) FG_TRY(fg_hint(err, "%s has %s", directory, list.data));
     FG_TRY(fg_hint(
         err,

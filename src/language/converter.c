@@ -225,6 +225,8 @@ static fg_status no_converter(fg_catalogue *catalogue, const fg_format *format, 
     fg_fail(err, FG_ERR_INPUT,
             "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s%s",
             format->name, model_type, types.data ? types.data : "none", others.data ? others.data : "");
+    fg_about_key(err, "model_type");
+    fg_about_found(err, "\"%s\"", model_type);
     if (possible)
         fg_hint(err, "this family converts to %s (--to %s)", possible->name, possible->name);
     else if (nearest.best)

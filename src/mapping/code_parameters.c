@@ -85,10 +85,11 @@ static fg_status check_shape(const checker *c, const fg_output *output, const fg
         return FG_OK;
     fg_shape_text(output->rank, output->shape, found, sizeof found);
     fg_shape_text(t->rank, t->shape, expected, sizeof expected);
-    return fg_fail(c->err, FG_ERR_INPUT,
-                   "%s: tensor \"%s\" has the shape %s, and the parameter of %s has %s (%s)", c->file,
-                   output->name, found, c->declaration->code, expected,
-                   fg_shape_rule_text(json_object_get(t->rule, "shape"), meaning, sizeof meaning));
+    fg_fail(c->err, FG_ERR_INPUT, "%s: tensor \"%s\" has the shape %s, and the parameter of %s has %s (%s)",
+            c->file, output->name, found, c->declaration->code, expected,
+            fg_shape_rule_text(json_object_get(t->rule, "shape"), meaning, sizeof meaning));
+    fg_about_found(c->err, "%s", found);
+    return fg_about_expected(c->err, "%s", expected);
 }
 
 static fg_status check_outputs(checker *c) {

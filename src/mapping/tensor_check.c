@@ -52,6 +52,8 @@ fg_status fg_quantized_fail(const fg_tensors *table, const fg_tensor *tensor, fg
     char text[TENSOR_TEXT];
     fg_fail(err, FG_ERR_INPUT, "%s: the weights are quantized: tensor \"%s\" is %s",
             table->files[tensor->file], tensor->name, fg_tensor_text(tensor, text, sizeof text));
+    fg_about_found(err, "%s", fg_dtype_name(tensor->dtype));
+    fg_about_expected(err, "weights that are not quantized");
     return fg_hint(
         err, "convert the checkpoint that the quantized one was made from, or dequantize it: load it with "
              "transformers, call dequantize() and save_pretrained()");
@@ -66,10 +68,11 @@ fg_status fg_tensor_check_dtype(const fg_tensors *table, const fg_tensor *tensor
         return fg_hint(err, "a quantized checkpoint must be dequantized before it is converted");
     }
     if (fg_dtype_is_quantized(tensor->dtype)) return fg_quantized_fail(table, tensor, err);
-    if (!fg_cast_possible(tensor->dtype, wanted))
-        return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" of dtype %s cannot be cast to %s", file,
-                       tensor->name, dtype, fg_dtype_name(wanted));
-    return FG_OK;
+    if (fg_cast_possible(tensor->dtype, wanted)) return FG_OK;
+    fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" of dtype %s cannot be cast to %s", file, tensor->name,
+            dtype, fg_dtype_name(wanted));
+    fg_about_found(err, "%s", dtype);
+    return fg_about_expected(err, "a type that can be cast to %s", fg_dtype_name(wanted));
 }
 
 fg_status fg_name_list_add(fg_buffer *list, size_t *count, size_t limit, const char *name, fg_error *err) {

@@ -180,6 +180,8 @@ static void say(const fg_unmatched *u, const char *missing, const char *unexpect
         fg_fail(err, FG_ERR_INPUT,
                 "%zu of %zu tensors are missing: %s; no rule of the converter covers %zu source tensor%s: %s",
                 missing_count(u), u->expected, missing, unexpected_count(u), s, unexpected);
+    fg_about_key(err, missing_count(u) ? missing_name(u, 0) : unexpected_name(u, 0));
+    fg_about_found(err, missing_count(u) ? "no such tensor" : "a tensor that no rule covers");
 }
 
 fg_status fg_unmatched_check(const fg_unmatched *u, fg_error *err) {

@@ -49,19 +49,25 @@ static fg_status read_text(source *s, fg_tensors *table, fg_buffer *text) {
     FG_TRY(fg_file_size(&file, &size, err));
     if (!size) FG_TRY(fg_file_refuse_empty(s->path, err));
     if (size < LENGTH_BYTES) {
-        FG_FAIL(err, FG_ERR_INPUT, "%s: %" PRIu64 " bytes are too few for a safetensors file", s->path, size);
+        fg_fail(err, FG_ERR_INPUT, "%s: %" PRIu64 " bytes are too few for a safetensors file", s->path, size);
+        fg_about_found(err, "%" PRIu64 " bytes", size);
+        FG_TRY(fg_about_expected(err, "%d bytes or more", LENGTH_BYTES));
     }
     FG_TRY(fg_file_read(&file, first, sizeof first, 0, err));
     memcpy(&length, first, sizeof length);
     if (length > FG_SAFETENSORS_HEADER_LIMIT) {
         FG_TRY(fg_file_refuse_pointer(s->path, err)); /* "version " makes a large number */
-        FG_FAIL(err, FG_ERR_INPUT, "%s: a safetensors header of %" PRIu64 " bytes, more than the %d allowed",
+        fg_fail(err, FG_ERR_INPUT, "%s: a safetensors header of %" PRIu64 " bytes, more than the %d allowed",
                 s->path, length, FG_SAFETENSORS_HEADER_LIMIT);
+        fg_about_found(err, "a header of %" PRIu64 " bytes", length);
+        FG_TRY(fg_about_expected(err, "%d bytes or less", FG_SAFETENSORS_HEADER_LIMIT));
     }
     if (length > size - LENGTH_BYTES) {
         fg_fail(err, FG_ERR_INPUT,
                 "%s: a safetensors header of %" PRIu64 " bytes does not fit into a file of %" PRIu64, s->path,
                 length, size);
+        fg_about_found(err, "%" PRIu64 " bytes", size);
+        fg_about_expected(err, "%" PRIu64 " bytes or more", LENGTH_BYTES + length);
         FG_TRY(fg_hint(err, "copy the file again: it is truncated or not a safetensors file"));
     }
     FG_TRY_NEW(bytes, fg_alloc(length + 1, 1, err));
@@ -149,6 +155,8 @@ static fg_status add_entry(const source *s, fg_tensor *tensor, const range *wher
                 "%s: tensor \"%s\": its data ends at byte %" PRIu64 ", the file has only %" PRIu64
                 " bytes of data",
                 path, name, where->end, s->data_size);
+        fg_about_found(s->err, "%" PRIu64 " bytes of data", s->data_size);
+        fg_about_expected(s->err, "%" PRIu64 " bytes of data or more", where->end);
         return fg_hint(s->err, "copy the file again: it is truncated");
     }
     if (!fg_tensor_row_major(tensor)) {
@@ -160,9 +168,11 @@ static fg_status add_entry(const source *s, fg_tensor *tensor, const range *wher
     uint64_t bytes = fg_dtype_size(tensor->dtype);
     for (uint32_t i = 0; i < tensor->rank; i++) bytes *= tensor->shape[i];
     if (bytes != where->end - where->begin) {
-        return fg_fail(s->err, FG_ERR_INPUT,
-                       "%s: tensor \"%s\": %s takes %" PRIu64 " bytes, its data_offsets hold %" PRIu64, path,
-                       name, fg_tensor_text(tensor, text, sizeof text), bytes, where->end - where->begin);
+        fg_fail(s->err, FG_ERR_INPUT,
+                "%s: tensor \"%s\": %s takes %" PRIu64 " bytes, its data_offsets hold %" PRIu64, path, name,
+                fg_tensor_text(tensor, text, sizeof text), bytes, where->end - where->begin);
+        fg_about_found(s->err, "%" PRIu64 " bytes", where->end - where->begin);
+        return fg_about_expected(s->err, "%" PRIu64 " bytes", bytes);
     }
     tensor->offset = s->data_begin + where->begin;
     return fg_tensors_add(table, tensor, s->err);

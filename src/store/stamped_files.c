@@ -54,6 +54,8 @@ fg_status fg_file_check_unchanged(const char *path, const fg_file_stamp *then, b
     fg_fail(err, FG_ERR_INPUT,
             "%s: the file changed after it was first read (%" PRIu64 " bytes then, %" PRIu64 " now)", path,
             then->size, now.size);
+    fg_about_found(err, "%" PRIu64 " bytes", now.size);
+    fg_about_expected(err, "%" PRIu64 " bytes", then->size);
     return fg_hint(err, "wait until nothing writes to the checkpoint and run again");
 }
 

@@ -38,9 +38,10 @@ static fg_status check_range(const resolution *s, const fg_id_list *ids, fg_erro
     uint64_t rows = fg_min(s->source->rows, s->destination->rows);
     for (size_t i = 0; i < ids->count; i++) {
         if (ids->ids[i] < rows) continue;
-        return fg_fail(err, FG_ERR_INPUT,
-                       "token %zu of the prompt has the id %lu, but the vocabulary has %llu rows", i + 1,
-                       (unsigned long)ids->ids[i], (unsigned long long)rows);
+        fg_fail(err, FG_ERR_INPUT, "token %zu of the prompt has the id %lu, but the vocabulary has %llu rows",
+                i + 1, (unsigned long)ids->ids[i], (unsigned long long)rows);
+        fg_about_found(err, "the id %lu", (unsigned long)ids->ids[i]);
+        return fg_about_expected(err, "an id below %llu", (unsigned long long)rows);
     }
     if (!ids->count) return fg_fail(err, FG_ERR_INPUT, "the tokenizer gives no tokens for the prompt");
     return FG_OK;

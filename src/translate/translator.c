@@ -263,9 +263,11 @@ static fg_status check_condition(fg_translator *t, const fg_frame *frame, const 
         goto done;
     }
     FG_TRY_NEW(found, named_as_in_file(t, facts.length ? facts.data : "", err));
-    FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s%s%s (rule \"%s\" of sections/%s, %s)", place,
-                                *place ? ": " : "", message, *found ? "; found " : "", found, rule,
-                                frame->section->name, t->file));
+    const char *colon = *place ? ": " : "", *section = frame->section->name;
+    FG_TRY(*found ? fg_translator_refuse(t, NULL, err, "%s%s%s; found %s (rule \"%s\" of sections/%s, %s)",
+                                         place, colon, message, found, rule, section, t->file)
+                  : fg_translator_refuse(t, NULL, err, "%s%s%s (rule \"%s\" of sections/%s, %s)", place,
+                                         colon, message, rule, section, t->file));
 done:
     fg_free(found);
     fg_buffer_free(&facts);

@@ -39,10 +39,16 @@ static void files_lead(void **state) {
          "a list");
     SAYS(("%s:%u: %s", "c.json", 3U, "not so"), "c.json", "", "", "");
     SAYS(("models/%s: more than %d files extend each other", "x", 3), "models/x", "", "", "");
-    SAYS(("%s: column %u", "c.json: sections/decoder", 3U), "c.json", "", "", "");
+    SAYS(("%s: column %u", "c.json: sections/decoder", 3U), "c.json", "sections/decoder", "", "");
     SAYS(("%s: found \"%s\"", "line 3", "x"), "", "", "\"x\"", "");
     SAYS(("the models differ: %s", "x/y: z"), "", "", "", "");
     SAYS(("%s %s: this is not a file", "--dump", "ab.h5"), "ab.h5", "--dump", "", "");
+    SAYS(("--hf-base %s: its tokenizer is another", "a b/c"), "a b/c", "--hf-base", "", "");
+    SAYS(("%s exists already: another run is writing to it", "d.partial"), "d.partial", "", "", "");
+    SAYS(("%s/config.json has no %s: %s is required", "d", "k", "--arch"), "d/config.json", "", "", "");
+    SAYS(("generation_config.json: %s: found %s, expected 1", "top_p", "2"), "generation_config.json",
+         "top_p", "2", "1");
+    SAYS(("%s and %s differ", "a", "b"), "", "", "", "");
 }
 
 static void keys_are_named(void **state) {
@@ -54,6 +60,13 @@ static void keys_are_named(void **state) {
     SAYS(("tensor %s: found shape [%s], expected [%s] from the config", "w", "1", "2"), "", "w", "[1]",
          "[2]");
     SAYS(("tensor %.*s is missing", 2, "www"), "", "ww", "", "");
+    SAYS(("%s: model: \"%s\": the id of \"%s\": found %s, expected 1", "t", "vocab", "x", "2"), "t", "x", "2",
+         "1");
+    SAYS(("%s: sections/%s/weights: more than %d dimensions", "c", "mlp", 5), "c", "sections/mlp/weights", "",
+         "");
+    SAYS(("%s: line %zu: not valid JSON: expected %s", "c", (size_t)3, "a comma"), "c", "", "", "a comma");
+    SAYS(("\"%s\" and \"%s\" are tied, but differ", "a", "b"), "", "a", "", "");
+    SAYS(("%s: zip entry \"%s\" is encrypted", "m.bin", "data"), "m.bin", "data", "", "");
     SAYS(("option %s: found \"%.*s\", expected %s", "--atol", 2, "-1", "a number"), "", "--atol", "\"-1\"",
          "a number");
     SAYS(("--prompt and --token-ids both give the tokens to run"), "", "--prompt", "", "");
@@ -69,7 +82,16 @@ static void values_are_compared(void **state) {
     SAYS(("%s: pickle protocol %u, expected %d", "m.bin", 3U, 2), "m.bin", "", "pickle protocol 3", "2");
     SAYS(("%s: found %s, expected {\"String\": ...} (%s)", "c", "1", "why"), "c", "", "1",
          "{\"String\": ...}");
-    SAYS(("option %s takes no value, found \"%s\"", "--json", "1"), "", "--json", "\"1\"", "");
+    SAYS(("option %s takes no value, found \"%s\"", "--json", "1"), "", "--json", "\"1\"", "no value");
+    SAYS(("option %s needs a value: %s", "--prompt", "TEXT"), "", "--prompt", "", "TEXT");
+    SAYS(("fgconv %s needs %s, found %s", "diff", "A B", "nothing"), "", "", "nothing", "A B");
+    SAYS(("%s: %zu dimensions, at most %d are supported", "c", (size_t)9, 8), "c", "", "9 dimensions",
+         "at most 8");
+    SAYS(("%s: %s: the type \"%s\" is not supported; known are: %s", "t.json", "model", "X", "BPE"), "t.json",
+         "model", "\"X\"", "BPE");
+    SAYS(("key \"%s\" = %s: only %s is supported", "k", "1", "2"), "", "k", "1", "2");
+    SAYS(("%s: %s; found %s (rule \"%s\")", "c", "too small", "a = 1", "r"), "c", "", "a = 1", "");
+    SAYS(("--to %s: the source is in that format", "hf"), "", "--to", "hf", "");
     SAYS(("%s: %" PRIu64 " of %.1f %% found", "c", (uint64_t)1, 2.0), "c", "", "", "");
 }
 
@@ -109,6 +131,21 @@ static void the_first_failure_keeps_its_fields(void **state) {
     expect(&again, "outer.bin", "", "1", "2");
 }
 
+/* What a message says in words of its own, its function adds. */
+static void parts_are_added(void **state) {
+    (void)state;
+    fg_error err = {0};
+    (void)fg_fail(&err, FG_ERR_INPUT, "%s: the file ends too early", "m.bin");
+    (void)fg_about_key(&err, "k");
+    (void)fg_about_found(&err, "%d bytes", 3);
+    (void)fg_about_expected(&err, "%d bytes", 4);
+    expect(&err, "m.bin", "k", "3 bytes", "4 bytes");
+    (void)fg_about_key(&err, "later");
+    (void)fg_about_found(&err, "%d", 5);
+    (void)fg_about_expected(&err, "%d", 6);
+    expect(&err, "m.bin", "k", "3 bytes", "4 bytes");
+}
+
 static void json_has_them(void **state) {
     (void)state;
     fg_error err = {0};
@@ -129,7 +166,7 @@ int main(void) {
         cmocka_unit_test(files_lead),          cmocka_unit_test(keys_are_named),
         cmocka_unit_test(values_are_compared), cmocka_unit_test(arguments_say_nothing),
         cmocka_unit_test(long_texts_are_cut),  cmocka_unit_test(the_first_failure_keeps_its_fields),
-        cmocka_unit_test(json_has_them),
+        cmocka_unit_test(parts_are_added),     cmocka_unit_test(json_has_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -317,7 +317,7 @@ static void misspelt_commands_are_named(void **state) {
             "meta-llama/Llama-3.2-1B: no such file or directory, and no such command",
             "fgconv reads local directories; to get a model of the Hugging Face Hub: hf download "
             "meta-llama/Llama-3.2-1B --local-dir DIR");
-    refused("help verfy", "verfy: no such command",
+    refused("help verfy", "there is no command \"verfy\"",
             "did you mean \"fgconv verify\"? \"fgconv help\" lists the commands");
     refused("help a b", "fgconv help takes [COMMAND], found also \"b\"", NULL);
     fg_options o =

@@ -122,11 +122,11 @@ static void bad_input_is_named(void **state) {
     refused((fg_options){.decode = true}, "{}", FG_ERR_INPUT,
             "line 1 of the input: found \"{}\", expected a JSON array of ids");
     refused((fg_options){.decode = true, .destination = "[1.5]"}, "", FG_ERR_INPUT,
-            "TEXT: found \"[1.5]\", expected a JSON array of ids");
+            "the text: found \"[1.5]\", expected a JSON array of ids");
     refused((fg_options){.decode = true}, "[1, 11]", FG_ERR_INPUT,
             "line 1 of the input: the id 11 is not in the vocabulary");
     refused((fg_options){.decode = true, .destination = "[-1]"}, "", FG_ERR_INPUT,
-            "TEXT: the id -1 is not in the vocabulary");
+            "the text: the id -1 is not in the vocabulary");
     refused((fg_options){.decode = true, .special = true}, "", FG_ERR_USAGE,
             "--special adds tokens to a text, but --decode reads token ids");
 }
