@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "tally.h"
 
 fg_status fg_distribute_shards(const fg_plan *plan, int nodes, const uint64_t *first_block,
                                const bool *blocks, uint32_t **node_of, fg_error *err) {
@@ -20,8 +21,6 @@ enum {
 typedef struct board {
     atomic_uint_fast64_t next; /* item that nobody has taken */
     char apart[APART];
-    atomic_uint_fast64_t bytes; /* that the node has done */
-    char apart_too[APART];
     atomic_bool
         raised; /* a rank failed: the others see it before their next item and within their current one */
 } board;
@@ -29,8 +28,9 @@ typedef struct board {
 typedef struct worker {
     const fg_ranks *ranks;
     board *board;
+    fg_tally tally; /* bytes that all ranks have done */
     fg_progress progress;
-    bool shows;
+    bool shows; /* rank 0, if they are shown */
 } worker;
 
 /* Ranks of the same node see the raised flag; those of other nodes get a message. */
@@ -45,14 +45,16 @@ static bool told_to_stop(const worker *w) {
 
 static bool advance(void *context, uint64_t bytes) {
     worker *w = context;
-    uint64_t before = atomic_fetch_add(&w->board->bytes, bytes);
-    if (w->shows) fg_progress_update(&w->progress, before + bytes);
+    uint64_t done = fg_tally_add(&w->tally, bytes);
+    if (w->shows) fg_progress_update(&w->progress, done);
     return !told_to_stop(w);
 }
 
-static uint64_t total_bytes(const fg_work *work) {
+/* Of all nodes; the ranks of a node have the same work. Collective. */
+static uint64_t total_bytes(const fg_ranks *ranks, const fg_work *work) {
     uint64_t total = 0;
-    for (size_t i = 0; i < work->count; i++) total += work->items[i].bytes;
+    for (size_t i = 0; ranks->node_rank == 0 && i < work->count; i++) total += work->items[i].bytes;
+    fg_ranks_sum_u64(ranks, &total, 1);
     return total;
 }
 
@@ -96,16 +98,19 @@ fg_status fg_distribute(const fg_ranks *ranks, const fg_plan *plan, const fg_ite
     fg_node_memory memory;
     worker w = {.ranks = ranks, .shows = ranks->rank == 0 && task->style != FG_PROGRESS_NONE};
     fg_status status = fg_node_memory_open(ranks, sizeof *w.board, &memory, err);
+    if (status == FG_OK) status = fg_tally_open(&w.tally, ranks, w.shows, err);
     if (status != FG_OK) goto done;
     w.board = memory.bytes;
     status = split(ranks, plan, task, &work, err);
-    if (w.shows) fg_progress_begin(&w.progress, task->what, total_bytes(&work), task->style);
+    uint64_t total = w.tally.counts ? total_bytes(ranks, &work) : 0;
+    if (w.shows) fg_progress_begin(&w.progress, task->what, total, task->style);
     if (status == FG_OK) status = work_off(&work, task, &w, err);
     if (status != FG_OK) tell_to_stop(&w);
     fg_ranks_clear_stops(ranks, status != FG_OK);
-    if (w.shows) fg_progress_end(&w.progress, atomic_load(&w.board->bytes));
     status = fg_ranks_agree(ranks, err);
+    if (w.shows) fg_progress_end(&w.progress, status == FG_OK ? total : fg_tally_add(&w.tally, 0));
 done:
+    fg_tally_close(&w.tally);
     fg_node_memory_close(&memory);
     fg_work_free(&work);
     return status;

@@ -114,16 +114,24 @@ def copies_that_differ(fgconv):
         tally.check("copies that differ: the same are found", one == three and [d["numbers"] for d in one.get("differ", [])] == [4], (one, three))
 
 
-def progress(fgconv, source):
+def progress(fgconv, source, phase):
     """Rank 0 shows what the ranks of all hosts have done, while they do it."""
     with tempfile.TemporaryDirectory() as folder, Hosts() as hosts:
-        spread = Run(hosts, fgconv, ["validate", "--progress", "json", *LONG[1:], source, source], folder)
+        out = pathlib.Path(folder) / "out"
+        arguments = {"proving": ["validate", *LONG[1:], source, source],
+                     "writing": ["--validate", "bytes", "--dtype", "float32", "--max-shard-size", "20MB", source, out]}[phase]
+        spread = Run(hosts, fgconv, ["--progress", "json", *arguments], folder)
         code, _ = spread.end(120)
-        steps = [json.loads(line) for line in spread.text().splitlines() if line.startswith('{"phase": "proving"')]
+        steps = [json.loads(line) for line in spread.text().splitlines() if line.startswith(f'{{"phase": "{phase}"')]
         shares = [step["done"] / step["total"] for step in steps]
-        tally.check("progress on three hosts: exit", code == 0, (code, spread.text()))
-        tally.check("progress on three hosts: never falls, ends at 1", shares == sorted(shares) and shares[-1] == 1, shares)
-        tally.check("progress on three hosts: more than one host's share before the end", max(shares[:-1], default=0) > 0.5, shares)
+        name = f"progress of {phase} on three hosts"
+        tally.check(f"{name}: exit", code == 0, (code, spread.text()))
+        tally.check(f"{name}: never falls, ends at 1", shares and shares == sorted(shares) and shares[-1] == 1, shares)
+        if phase == "proving":
+            tally.check(f"{name}: more than one host's share before the end", max(shares[:-1], default=0) > 0.5, shares)
+            return
+        whole = sum(path.stat().st_size for path in out.glob("*.safetensors"))
+        tally.check(f"{name}: the bytes of all hosts", steps and 0.99 * whole < steps[-1]["total"] <= whole, (whole, steps))
 
 
 def many_ranks(fgconv, ranks):
@@ -249,7 +257,7 @@ def main():
         source = pathlib.Path(folder) / "big"
         write_model(source, 3)
         runs = [(same_bytes, "the same bytes", ()), (copies_that_differ, "copies", ())]
-        runs += [(progress, "progress", (source,))]
+        runs += [(progress, "progress", (source, phase)) for phase in ("proving", "writing")]
         runs += [(many_ranks, f"{ranks} ranks", (ranks,)) for ranks in (16, 32, 48)]
         runs += [(loses, f"{case[0]} is lost while {case[3]}", (source, case)) for case in LOSSES]
         runs += [(hidden, case[0], (source, case)) for case in HIDDEN]
