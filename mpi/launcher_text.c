@@ -8,6 +8,7 @@
 /* Lines as Open MPI 4 and 5 print them. */
 static const char FRAME[] = "--------------------------------------------------------------------------\n";
 static const char FORWARDS[] = "mpirun: Forwarding signal ";
+static const char LOST[] = "has lost communication with a remote daemon";
 static const char STOPPED[] = "fgconv: stopped by "; /* of a rank */
 static const char *const repeats[] = {
     "a non-zero exit code. Per user-direction, the job has been aborted.",
@@ -47,6 +48,7 @@ static fg_status end_box(fg_launcher_text *text, fg_buffer *out, fg_error *err) 
     bool repeated = false;
     for (size_t i = 0; i < sizeof repeats / sizeof *repeats; i++)
         repeated = repeated || strstr(box, repeats[i]);
+    text->lost_node = text->lost_node || strstr(box, LOST);
     if (ended_by_signal(box, &rank, node, &number)) {
         if (!text->stopped) FG_CALL(say_ended(rank, node, number, out, err));
     } else if (!repeated) {
@@ -69,6 +71,7 @@ static fg_status end_line(fg_launcher_text *text, fg_buffer *out, fg_error *err)
         FG_CALL(fg_buffer_add(&text->box, line, length, err));
         if (opened && frame) FG_CALL(end_box(text, out, err));
     } else if (fg_starts_with(line, FG_EXIT_LINE)) {
+        text->ended = true;
         text->exit_code = (int)strtol(line + sizeof FG_EXIT_LINE - 1, NULL, 10);
     } else if (!fg_starts_with(line, FORWARDS)) {
         text->told = text->told || fg_starts_with(line, STOPPED);

@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 
-/* Behind it rank 0 prints the exit code of a run that failed in order. */
+/* Behind it rank 0 prints the exit code of a run that ended in order. */
 #define FG_EXIT_LINE "fgconv exits with "
 
 /* Start from zeros. */
@@ -17,7 +17,9 @@ typedef struct fg_launcher_text {
     fg_buffer line; /* owned; of a line that is looked at as a whole, what has come so far */
     fg_buffer box;  /* owned; of a box, what has come so far; empty: outside of boxes */
     bool passes;    /* the line is a process's, and its beginning has passed */
-    int exit_code;  /* of FG_EXIT_LINE; 0: there was none */
+    bool ended;     /* FG_EXIT_LINE has come */
+    int exit_code;  /* its code */
+    bool lost_node; /* mpirun says that it has lost a node, or the way to it */
     bool stopped;   /* a signal stops the run: how its processes end is no news */
     bool told;      /* rank 0 has said which one */
 } fg_launcher_text;

@@ -30,12 +30,9 @@ enum { LOOK = 20 };
  * worked. mpirun takes a second one within 5 seconds for haste, and ends without waiting for its ranks. */
 static const double SLURM_WORKS = 6;
 
-/* What mpirun returns when it fails itself, and no rank does: 1, or, of Open MPI 5, what is above 128 + the
- * number of any signal. */
-static bool failed_itself(int code) {
-    enum { MPIRUN_FAILED = 1, HIGHEST = 128 + 64 };
-    return code == MPIRUN_FAILED || code > HIGHEST;
-}
+/* What mpirun returns when it fails itself: 1, or, of Open MPI 5, what is above 128 + the number of any signal.
+ * Open MPI 4 returns 205 when a node is lost, which the batch scripts know. */
+enum { MPIRUN_FAILED = 1, HIGHEST_OF_RANKS = 128 + 64, NODE_LOST = 205 };
 
 typedef struct launching {
     char *directory; /* owned; Open MPI's session directory, removed at the end; NULL: not ours */
@@ -246,6 +243,15 @@ static void say_stopped(const launching *l, int code) {
         fprintf(stderr, "\nfgconv: stopped by %s\n", fg_interrupt_name(l->passed));
 }
 
+/* Open MPI 5 returns 0, too, when it has lost a node. */
+static fg_status judge_end(const launching *l, int *code, fg_error *err) {
+    *code = l->text.ended ? l->text.exit_code : MPIRUN_FAILED;
+    if (l->text.ended || l->text.lost_node || l->passed) return FG_OK;
+    fg_fail(err, FG_ERR_SYSTEM, "mpirun ended before fgconv did");
+    return fg_hint(err,
+                   "look at what mpirun has printed: a node or the network between nodes may have failed");
+}
+
 /* mpirun fails, too, when a signal stops it; else it has said why. */
 static fg_status judge(const launching *l, int *code, fg_error *err) {
     if (WIFSIGNALED(l->wait_code)) {
@@ -256,8 +262,9 @@ static fg_status judge(const launching *l, int *code, fg_error *err) {
         return FG_OK;
     }
     *code = WEXITSTATUS(l->wait_code);
-    if (*code == 0) *code = l->text.exit_code;
-    if (failed_itself(*code)) *code = l->passed ? 128 + l->passed : FG_ERR_SYSTEM;
+    if (*code == 0) FG_CALL(judge_end(l, code, err));
+    bool failed = *code == MPIRUN_FAILED || (*code > HIGHEST_OF_RANKS && *code != NODE_LOST);
+    if (failed) *code = l->passed ? 128 + l->passed : l->text.lost_node ? NODE_LOST : FG_ERR_SYSTEM;
     return FG_OK;
 }
 

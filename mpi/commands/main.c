@@ -83,7 +83,7 @@ static fg_status with_ranks(const fg_run *alone, const fg_launch *launch, fg_err
         tell(&run, err);
         if (ranks.size > 1 && !launch->ours) fg_failure_close();
     }
-    if (status != FG_OK && launch->ours && !fg_ranks_failed(&ranks)) {
+    if (launch->ours && !fg_ranks_failed(&ranks)) {
         if (first) fg_failure_send(status);
         status = FG_OK;
     }

@@ -114,6 +114,21 @@ def mpirun_fails(fgconv, folder):
     tally.check("mpirun that cannot start: its own message", code == 4 and BOX in text and ("plm" in text or "/none" in text), (code, text))
 
 
+def mpirun_of_other_versions(fgconv, folder):
+    """A script in its place ends as they do. Open MPI 5 returns 0 when it has lost a node, Open MPI 4 returns 205."""
+    lost = f"{'-' * 74}\nPRTE has lost communication with a remote daemon.\n{'-' * 74}\n"
+    for name, printed, ends, expected, said in (("0 and no word of fgconv's", "", 0, 4, "error: mpirun ended before fgconv did"), ("0 and a lost node", lost, 0, 205, "lost communication"),
+                                                ("205", lost, 205, 205, "lost communication"), ("250", "", 250, 4, ""), ("1", "", 1, 4, ""),
+                                                ("0 and 10 of fgconv's", "fgconv exits with 10\n", 0, 10, ""), ("0 and 0 of fgconv's", "fgconv exits with 0\n", 0, 0, "")):
+        place = folder / f"fake{expected}{ends}"
+        place.mkdir(exist_ok=True)
+        (place / "text").write_text(printed)
+        (place / "mpirun").write_text(f"#!/bin/sh\ncat '{place}/text' >&2\nexit {ends}\n")
+        (place / "mpirun").chmod(0o755)
+        code, text = call([fgconv, "--ranks", "2", CASE / "hf", "none"], folder, PATH=f"{place}:{os.environ['PATH']}")
+        tally.check(f"mpirun returns {name}", code == expected and said in text and "exits with" not in text, (code, text))
+
+
 def start(fgconv, source, folder, options=()):
     output = open(folder / "output", "w+")
     process = subprocess.Popen([fgconv, "--ranks", "3", *PROVE, *options, str(source), str(folder / "stopped")], env=plain(TMPDIR=str(folder)),
@@ -250,7 +265,7 @@ def main():
     fgconv = str(pathlib.Path(parser.parse_args().fgconv).resolve())
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for test in (same_bytes, failures, refused, mpirun_fails, at_once, left_over, terminals, progress_json):
+        for test in (same_bytes, failures, refused, mpirun_fails, mpirun_of_other_versions, at_once, left_over, terminals, progress_json):
             test(fgconv, folder)
     with tempfile.TemporaryDirectory() as name:
         source = pathlib.Path(name) / "big"

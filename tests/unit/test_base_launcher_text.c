@@ -39,6 +39,9 @@ static const expectation expectations[] = {
     {LINE "MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD\nwith errorcode 4.\n" LINE "rest\n",
      "rest\n", 0, false, false},
     {LINE "There are not enough slots\n" LINE, LINE "There are not enough slots\n" LINE, 0, false, false},
+    {LINE "PRTE has lost communication with a remote daemon.\n\n" LINE,
+     LINE "PRTE has lost communication with a remote daemon.\n\n" LINE, 0, false, false},
+    {"fgconv exits with 0\n", "", 0, false, false},
     {LINE "a box without an end\n", LINE "a box without an end\n", 0, false, false},
     {"\rproving 3 %" LINE "There are not enough slots\n" LINE,
      "\rproving 3 %\n" LINE "There are not enough slots\n" LINE, 0, false, false},
@@ -62,6 +65,8 @@ static void passes(const expectation *e, size_t size) {
     assert_int_equal(fg_launcher_text_end(&text, &out, &err), FG_OK);
     assert_string_equal(out.length ? out.data : "", e->passed);
     assert_int_equal(text.exit_code, e->exit_code);
+    assert_int_equal(text.ended, strstr(e->printed, FG_EXIT_LINE) != NULL);
+    assert_int_equal(text.lost_node, strstr(e->printed, "lost communication") != NULL);
     assert_int_equal(text.told, e->told);
     fg_buffer_free(&out);
 }
