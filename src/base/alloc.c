@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, madvise */
 #include "base/alloc.h"
 
 #include <jansson.h>
@@ -60,6 +60,16 @@ void *fg_alloc(size_t count, size_t size, fg_error *err) {
     return memory ? memory : no_room(err, count, size);
 }
 
+void *fg_alloc_scattered(size_t count, size_t size, fg_error *err) {
+    const uintptr_t page = 2 << 20;
+    void *memory = fg_alloc(count, size, err);
+    if (!memory || count * size < 2 * page) return memory;
+    uintptr_t begin = ((uintptr_t)memory + page - 1) / page * page,
+              end = ((uintptr_t)memory + count * size) / page * page;
+    madvise((void *)begin, end - begin, MADV_HUGEPAGE); /* where there are none it stays as it is */
+    return memory;
+}
+
 void *fg_alloc_buffer(size_t bytes, fg_error *err) {
     void *memory = NULL;
     if (bytes > PTRDIFF_MAX || refused() || posix_memalign(&memory, 64, bytes ? bytes : 64))
@@ -111,6 +121,10 @@ void fg_free(void *memory) {
     atomic_fetch_sub(&bytes_now, malloc_usable_size(memory));
     atomic_store(&json_too_large, SIZE_MAX);
     free(memory);
+}
+
+void fg_alloc_trim(void) {
+    malloc_trim(0);
 }
 
 bool fg_alloc_fits(size_t bytes) {

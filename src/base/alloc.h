@@ -16,6 +16,10 @@
  * overflows. A count of 0 gives a pointer that can be freed. */
 void *fg_alloc(size_t count, size_t size, fg_error *err);
 
+/* The same for what is read and written here and there, as a table of hashes is: the system is asked for
+ * large pages, of which fewer must be looked up. */
+void *fg_alloc_scattered(size_t count, size_t size, fg_error *err);
+
 /* Memory for buffers that are overwritten anyway: not zeroed, aligned to 64 bytes. */
 void *fg_alloc_buffer(size_t bytes, fg_error *err);
 
@@ -68,6 +72,10 @@ void fg_free(void *memory);
 /* FG_ERR_MEMORY if any allocation has failed since fg_alloc_init, whoever saw it: nothing that was built
  * since may be published. */
 fg_status fg_alloc_check(fg_error *err);
+
+/* Gives back to the system what was freed, before much else is taken: freed names lie among others, where the
+ * C library keeps them for what is smaller. */
+void fg_alloc_trim(void);
 
 /* Whether so many bytes can be had now. They are given back, and count as no allocation. */
 bool fg_alloc_fits(size_t bytes);

@@ -22,6 +22,8 @@ enum { FG_MAP_NONE = -1 };
 fg_status fg_map_reserve(fg_map *map, size_t count, fg_error *err);
 /* Adds or replaces. */
 fg_status fg_map_set(fg_map *map, const char *key, uint32_t value, fg_error *err);
+/* Adds the key unless it is there: `held` is the value that it has then, or FG_MAP_NONE if it was added. */
+fg_status fg_map_add(fg_map *map, const char *key, uint32_t value, int64_t *held, fg_error *err);
 
 /* The value, or FG_MAP_NONE. */
 int64_t fg_map_get(const fg_map *map, const char *key);

@@ -99,7 +99,6 @@ static fg_status add_tensor(migration_builder *b, const fg_tensor *tensor) {
     const fg_tensor_view *view;
     uint32_t index;
     bool matched;
-    char *name;
     FG_CALL(fg_name_rules_apply(b->migration->names, tensor->name, &b->name, &matched, err));
     if (!matched) {
         fg_buffer_clear(&b->name);
@@ -112,8 +111,7 @@ static fg_status add_tensor(migration_builder *b, const fg_tensor *tensor) {
     FG_CALL(find_view(b, b->name.data, &view));
     if (view) FG_CALL(change_form(b, tensor, view, &form));
     FG_CALL(fg_tensor_map_add_form(&b->map, &form, &index, err));
-    FG_CALL_NEW(name, fg_strdup(b->name.data, err));
-    FG_CALL(fg_tensor_map_add_link(&b->map, name, index, tensor->name, err));
+    FG_CALL(fg_tensor_map_add_link(&b->map, b->name.data, index, tensor->name, err));
     return fg_tensor_map_add_part(&b->map, tensor->name, err);
 }
 

@@ -14,7 +14,7 @@ typedef struct builder {
     uint32_t *forms;    /* owned; by template */
     size_t split_parts; /* of the tensor under way that is split */
     json_t *lost;       /* borrowed; names of hf that do not round-trip; NULL: they are errors */
-    fg_buffer target, back;
+    fg_buffer hf, target, back;
     fg_error *err;
 } builder;
 
@@ -61,23 +61,15 @@ static fg_status find_target(builder *b, const char *hf, bool *lost, fg_error *e
 }
 
 static fg_status add_link(builder *b, size_t template, uint64_t block) {
-    fg_status status = FG_OK;
     fg_error *err = b->err;
-    fg_tensor_map *map = b->map;
     const fg_tensor_template *t = &b->templates.items[template];
-    char *hf = NULL, *target;
     bool lost;
     if (!t->present || block >= t->count) return FG_OK;
-    FG_TRY_NEW(hf, fg_tensor_name_of(t->name, t->repeats ? block : 0, err));
-    FG_TRY(find_target(b, hf, &lost, err));
-    if (lost) goto done;
-    FG_TRY_NEW(target, fg_strdup(b->target.data, err));
-    FG_TRY(fg_tensor_map_add_link(map, target, b->forms[template], hf, err));
-    status = fg_tensor_map_add_part(map, hf, err);
-    hf = NULL;
-done:
-    fg_free(hf);
-    return status;
+    FG_CALL(fg_tensor_name_put(t->name, t->repeats ? block : 0, &b->hf, err));
+    FG_CALL(find_target(b, b->hf.data, &lost, err));
+    if (lost) return FG_OK;
+    FG_CALL(fg_tensor_map_add_link(b->map, b->target.data, b->forms[template], b->hf.data, err));
+    return fg_tensor_map_add_part(b->map, b->hf.data, err);
 }
 
 static fg_status add_whole(const builder *b, const fg_tensor_template *t, uint64_t block) {
@@ -148,6 +140,10 @@ static fg_status add_blocks(builder *b) {
 static fg_status add_names(builder *b) {
     fg_error *err = b->err;
     bool blocks_done = false;
+    uint64_t names = 0; /* of which there are not more than FG_TENSORS_MAX */
+    for (size_t i = 0; i < b->templates.count; i++)
+        names += b->templates.items[i].present ? b->templates.items[i].count : 0;
+    FG_CALL(fg_tensor_map_reserve(b->map, names, err));
     for (size_t i = 0; i < b->templates.count; i++) {
         bool repeats = b->templates.items[i].repeats;
         if (!repeats)
@@ -204,6 +200,7 @@ fg_status fg_name_map_new(fg_tensor_map *map, const fg_converter *converter, con
 done:
     fg_tensor_templates_free(&b.templates);
     fg_free(b.forms);
+    fg_buffer_free(&b.hf);
     fg_buffer_free(&b.target);
     fg_buffer_free(&b.back);
     if (status != FG_OK) fg_tensor_map_free(map);

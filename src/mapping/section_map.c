@@ -242,23 +242,22 @@ static fg_status add_link(const map_builder *m, const section_instance *at, cons
     name_list names;
     fg_tensor_form form;
     uint32_t form_index;
-    char *target = NULL, *hf;
+    char *target = NULL, *hf = NULL;
     FG_TRY_NEW(target, fill_in(at->target, name, index, NULL, err));
     FG_TRY(read_names(m, at, json_object_get(rule, "hf"), json_object_get(rule, "each"), index, &names));
     if (names.rounds > FG_TENSORS_MAX)
         FG_FAIL(err, FG_ERR_INPUT, "\"%s\" would have more than %d parts", target, FG_TENSORS_MAX);
     FG_TRY(make_form(m, at, rule, target, names.rounds * names.per_round, &form));
     FG_TRY(fg_tensor_map_add_form(m->map, &form, &form_index, err));
-    status = fg_tensor_map_add_link(m->map, target, form_index, NULL, err);
-    target = NULL;
-    FG_TRY(status);
+    FG_TRY(fg_tensor_map_add_link(m->map, target, form_index, NULL, err));
     for (uint64_t n = 0; n < names.rounds * names.per_round; n++) {
-        FG_TRY_NEW(hf, nth_name(at, &names, n, err));
+        FG_TRY_RENEW(hf, nth_name(at, &names, n, err));
         FG_TRY(fg_tensor_map_add_part(m->map, hf, err));
     }
     FG_TRY(add_layouts(m, at, json_object_get(rule, "other"), index));
 done:
     fg_free(target);
+    fg_free(hf);
     return status;
 }
 

@@ -6,18 +6,22 @@
 
 enum { LATELY = 32 };
 
+void fg_tensor_map_forget_names(fg_tensor_map *map) {
+    fg_map_free(&map->by_target);
+    fg_map_free(&map->by_hf);
+    fg_map_free(&map->by_packed);
+}
+
 void fg_tensor_map_free(fg_tensor_map *map) {
-    for (size_t i = 0; i < map->count; i++) fg_free(map->links[i].target);
-    for (size_t i = 0; i < map->part_count && !map->as_found; i++) fg_free(map->parts[i]);
     for (size_t i = 0; i < map->packed_count; i++) fg_free(map->packed[i].hf);
     fg_free(map->forms);
     fg_free(map->links);
     fg_free(map->parts);
     fg_free(map->ties);
     fg_free(map->packed);
-    fg_map_free(&map->by_target);
-    fg_map_free(&map->by_hf);
-    fg_map_free(&map->by_packed);
+    fg_text_pool_free(&map->targets);
+    fg_text_pool_free(&map->hf_names);
+    fg_tensor_map_forget_names(map);
     *map = (fg_tensor_map){0};
 }
 
@@ -28,6 +32,8 @@ uint32_t fg_tensor_map_part_count(const fg_tensor_map *map, const fg_tensor_link
 
 const fg_tensor_link *fg_tensor_map_link_of(const fg_tensor_map *map, size_t part) {
     size_t low = 0, high = map->count; /* the last link that begins at the part or before it */
+    bool alike = part < map->count && map->links[part].first_part == part; /* links have a part each */
+    if (alike && (part + 1 == map->count || map->links[part + 1].first_part > part)) return &map->links[part];
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
         if (map->links[middle].first_part <= part)
@@ -87,49 +93,54 @@ static fg_status add_twice(const fg_tensor_map *map, const char *name, fg_error 
     return fg_fail(err, FG_ERR_INPUT, "%s: two rules of \"%s\" are for \"%s\"", map->file, map->key, name);
 }
 
-fg_status fg_tensor_map_add_link(fg_tensor_map *map, char *target, uint32_t form, const char *hf,
+fg_status fg_tensor_map_reserve(fg_tensor_map *map, size_t links, fg_error *err) {
+    FG_CALL_NEW(map->links, fg_alloc(links, sizeof *map->links, err));
+    map->capacity = links;
+    FG_CALL_NEW(map->parts, fg_alloc(links, sizeof *map->parts, err));
+    map->part_capacity = links;
+    FG_CALL(fg_map_reserve(&map->by_target, links, err));
+    return fg_map_reserve(&map->by_hf, links, err);
+}
+
+fg_status fg_tensor_map_add_link(fg_tensor_map *map, const char *target, uint32_t form, const char *hf,
                                  fg_error *err) {
-    fg_status status = FG_OK;
-    int64_t other = fg_map_get(&map->by_target, target);
+    int64_t other;
+    const char *name;
+    FG_CALL(fg_grow(&map->links, map->count, &map->capacity, sizeof *map->links, err));
+    FG_CALL_NEW(name, fg_text_pool_add(&map->targets, target, strlen(target), err));
+    FG_CALL(fg_map_add(&map->by_target, name, (uint32_t)map->count, &other, err));
     if (other != FG_MAP_NONE && hf)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: \"%s\" and \"%s\" both become \"%s\"", map->file,
-                map->parts[map->links[other].first_part], hf, target);
-    if (other != FG_MAP_NONE) FG_TRY(add_twice(map, target, err));
-    FG_TRY(fg_grow(&map->links, map->count, &map->capacity, sizeof *map->links, err));
-    FG_TRY(fg_map_set(&map->by_target, target, (uint32_t)map->count, err));
+        return fg_fail(err, FG_ERR_INPUT, "%s: \"%s\" and \"%s\" both become \"%s\"", map->file,
+                       map->parts[map->links[other].first_part], hf, target);
+    if (other != FG_MAP_NONE) return add_twice(map, target, err);
     map->links[map->count++] =
-        (fg_tensor_link){.target = target, .form = form, .first_part = (uint32_t)map->part_count};
-    target = NULL;
-done:
-    fg_free(target);
-    return status;
+        (fg_tensor_link){.target = name, .form = form, .first_part = (uint32_t)map->part_count};
+    return FG_OK;
 }
 
 /* Before a name of hf is added. */
 static fg_status check_name(const fg_tensor_map *map, const char *hf, fg_error *err) {
     if (map->part_count + map->packed_count >= FG_TENSORS_MAX)
         return fg_fail(err, FG_ERR_INPUT, "the configuration asks for more than %d tensors", FG_TENSORS_MAX);
-    if (fg_map_get(&map->by_hf, hf) != FG_MAP_NONE || fg_map_get(&map->by_packed, hf) != FG_MAP_NONE)
-        return add_twice(map, hf, err);
-    return FG_OK;
+    return fg_map_get(&map->by_packed, hf) == FG_MAP_NONE ? FG_OK : add_twice(map, hf, err);
 }
 
-fg_status fg_tensor_map_add_part(fg_tensor_map *map, char *hf, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(check_name(map, hf, err));
-    FG_TRY(fg_grow(&map->parts, map->part_count, &map->part_capacity, sizeof *map->parts, err));
-    FG_TRY(fg_map_set(&map->by_hf, hf, (uint32_t)map->part_count, err));
+fg_status fg_tensor_map_add_part(fg_tensor_map *map, const char *hf, fg_error *err) {
+    int64_t other;
+    FG_CALL(check_name(map, hf, err));
+    FG_CALL(fg_grow(&map->parts, map->part_count, &map->part_capacity, sizeof *map->parts, err));
+    if (!map->as_found) FG_CALL_NEW(hf, fg_text_pool_add(&map->hf_names, hf, strlen(hf), err));
+    FG_CALL(fg_map_add(&map->by_hf, hf, (uint32_t)map->part_count, &other, err));
+    if (other != FG_MAP_NONE) return add_twice(map, hf, err);
     map->parts[map->part_count++] = hf;
-    hf = NULL;
-done:
-    if (!map->as_found) fg_free(hf);
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_tensor_map_add_packed(fg_tensor_map *map, const fg_packed_tensor *packed, fg_error *err) {
     fg_status status = FG_OK;
     char *hf = packed->hf;
     FG_TRY(check_name(map, hf, err));
+    if (fg_map_get(&map->by_hf, hf) != FG_MAP_NONE) FG_TRY(add_twice(map, hf, err));
     FG_TRY(fg_grow(&map->packed, map->packed_count, &map->packed_capacity, sizeof *map->packed, err));
     FG_TRY(fg_map_set(&map->by_packed, hf, (uint32_t)map->packed_count, err));
     map->packed[map->packed_count++] = *packed;

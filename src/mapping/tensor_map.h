@@ -30,7 +30,7 @@ typedef struct fg_tensor_form {
 
 /* One tensor of the target. Its parts are those up to the next link's first. */
 typedef struct fg_tensor_link {
-    char *target; /* owned */
+    const char *target; /* owned by the map */
     uint32_t form, first_part;
     uint32_t
         split; /* 1 + index of the packed tensor that is split into its parts; 0: they are tensors of hf */
@@ -63,7 +63,8 @@ struct fg_tensor_map {
     size_t form_count, form_capacity;
     fg_tensor_link *links; /* owned; in the order of the state dict */
     size_t count, capacity;
-    char **parts; /* owned; names of hf tensors, owned too unless as_found */
+    const char **parts;               /* owned; names of hf tensors */
+    fg_text_pool *targets, *hf_names; /* owned; of links, and of parts unless as_found */
     size_t part_count, part_capacity;
     fg_tensor_tie *ties; /* owned */
     size_t tie_count, tie_capacity;
@@ -76,6 +77,8 @@ struct fg_tensor_map {
 
 void fg_tensor_map_free(fg_tensor_map *map);
 uint32_t fg_tensor_map_part_count(const fg_tensor_map *map, const fg_tensor_link *link);
+/* Gives back what finds links and parts by their names: the tables are as large as all names. */
+void fg_tensor_map_forget_names(fg_tensor_map *map);
 /* The link that a part belongs to. */
 const fg_tensor_link *fg_tensor_map_link_of(const fg_tensor_map *map, size_t part);
 /* The packed tensor that is split into the parts of a link, or NULL. */
@@ -88,13 +91,15 @@ uint64_t fg_packed_tensor_offset(const fg_tensor_map *map, const fg_packed_tenso
 /* The index of a form: of one like it that was added lately, or of a copy. */
 fg_status fg_tensor_map_add_form(fg_tensor_map *map, const fg_tensor_form *form, uint32_t *index,
                                  fg_error *err);
-/* A link without parts. Takes `target` over, on failure too. `hf` is for messages: the only name that
- * becomes `target`, or NULL. Two links of one name are FG_ERR_INPUT. */
-fg_status fg_tensor_map_add_link(fg_tensor_map *map, char *target, uint32_t form, const char *hf,
+/* Room for so many links of a part each in an empty map, which grows beyond them. */
+fg_status fg_tensor_map_reserve(fg_tensor_map *map, size_t links, fg_error *err);
+/* A link without parts; copies `target`. `hf` is for messages: the only name that becomes `target`, or NULL.
+ * Two links of one name are FG_ERR_INPUT. */
+fg_status fg_tensor_map_add_link(fg_tensor_map *map, const char *target, uint32_t form, const char *hf,
                                  fg_error *err);
-/* A part of the last link, a packed tensor. Takes the name over, on failure too (unless as_found).
- * Two of one name are FG_ERR_INPUT. */
-fg_status fg_tensor_map_add_part(fg_tensor_map *map, char *hf, fg_error *err);
+/* A part of the last link; copies the name (unless as_found). Two of one name are FG_ERR_INPUT. */
+fg_status fg_tensor_map_add_part(fg_tensor_map *map, const char *hf, fg_error *err);
+/* A packed tensor. Takes its name over, on failure too. */
 fg_status fg_tensor_map_add_packed(fg_tensor_map *map, const fg_packed_tensor *packed, fg_error *err);
 /* The same for one that is split: its parts are those of the last links, from `first_part` on. */
 fg_status fg_tensor_map_add_split(fg_tensor_map *map, const fg_packed_tensor *packed, fg_error *err);

@@ -19,7 +19,7 @@ typedef struct match {
 } match;
 
 typedef struct planner {
-    const fg_tensor_map *map;
+    fg_tensor_map *map;
     fg_direction direction;
     fg_dtype cast;
     const fg_row_edits *rows;   /* NULL: none are edited */
@@ -333,12 +333,13 @@ static fg_status check_dtypes(const planner *p, const fg_tensor_link *link) {
     return FG_OK;
 }
 
+/* The name is one of plan->names. */
 static fg_status begin_output(const planner *p, const char *name, const fg_tensor *like, uint32_t rank,
                               const uint64_t *shape, bool edited) {
     uint64_t own[FG_MAX_DIMS];
     memcpy(own, shape, sizeof own);
     if (edited) own[0] = p->rows->rows;
-    return fg_plan_add_output(p->plan, name, output_dtype(p, like), rank, own, p->err);
+    return fg_plan_add_named_output(p->plan, name, output_dtype(p, like), rank, own, p->err);
 }
 
 static bool is_plain(const fg_tensor_form *form) {
@@ -449,8 +450,10 @@ static fg_status add_joined_output(const planner *p, const fg_tensor_link *first
     while (first + count < p->map->links + p->map->count && first[count].split == first->split) count++;
     FG_CALL(check_joined(p, first, count, &whole));
     if (!whole) return FG_OK;
-    FG_CALL(begin_output(p, split->hf, source_of(p, (size_t)(first - p->map->links)), split->rank,
-                         split->shape, false));
+    const char *name = fg_text_pool_add(&p->plan->names, split->hf, strlen(split->hf), err);
+    if (!name) return FG_ERR_MEMORY;
+    FG_CALL(begin_output(p, name, source_of(p, (size_t)(first - p->map->links)), split->rank, split->shape,
+                         false));
     for (size_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < fg_tensor_map_part_count(p->map, &first[i]); k++)
             FG_CALL(add_part(p, &first[i], k));
@@ -482,6 +485,8 @@ static fg_status make_plan(planner *p) {
     FG_CALL(match_sources(p));
     FG_CALL(join_tied(p));
     FG_CALL(check_matches(p));
+    fg_tensor_map_forget_names(p->map);
+    p->plan->names = fg_text_pool_share(importing(p) ? p->map->targets : p->map->hf_names);
     FG_CALL(
         fg_plan_reserve(p->plan, importing(p) ? p->map->count : p->map->part_count, p->map->part_count, err));
     for (size_t i = 0; i < p->map->count; i++)
@@ -490,7 +495,7 @@ static fg_status make_plan(planner *p) {
     return FG_OK;
 }
 
-fg_status fg_tensor_plan(const fg_tensor_map *map, fg_direction direction, fg_tensors *source,
+fg_status fg_tensor_plan(fg_tensor_map *map, fg_direction direction, fg_tensors *source,
                          const fg_tensor_plan_options *options, fg_plan *plan, fg_error *err) {
     planner p = {.map = map,
                  .direction = direction,
@@ -506,6 +511,8 @@ fg_status fg_tensor_plan(const fg_tensor_map *map, fg_direction direction, fg_te
     fg_free(p.claimed);
     fg_hf_names_free(&p.hf_names);
     fg_buffer_free(&p.scratch);
+    fg_tensor_map_free(map);
+    fg_alloc_trim();
     if (status == FG_OK) status = fg_plan_check(plan, err); /* which needs memory of its own */
     if (status != FG_OK) fg_plan_free(plan);
     return status;

@@ -28,10 +28,10 @@ typedef struct fg_tensor_plan_options {
 /* Import goes from hf to the target. The parts of one tensor of the target must have one dtype unless
  * there is a cast. A tied tensor is written under both names if the target is one that has it twice, and
  * left out otherwise; when the source holds both, their bytes are compared here (streamed) and a
- * difference is FG_ERR_INPUT. Takes the source table over into the plan (`source` is left empty, on
- * failure too; the plan is then empty). The plan is checked (fg_plan_check). Outputs are in the order of
- * the map. */
-fg_status fg_tensor_plan(const fg_tensor_map *map, fg_direction direction, fg_tensors *source,
+ * difference is FG_ERR_INPUT. Takes the source table over into the plan, and the map's names (both are left
+ * empty, on failure too; the plan is then empty): together they would not fit where the plan alone does. The
+ * plan is checked (fg_plan_check). Outputs are in the order of the map. */
+fg_status fg_tensor_plan(fg_tensor_map *map, fg_direction direction, fg_tensors *source,
                          const fg_tensor_plan_options *options, fg_plan *plan, fg_error *err);
 
 /* The name of the float type that most bytes of the outputs have ("bfloat16"); NULL for a plan without

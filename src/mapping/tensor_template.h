@@ -50,7 +50,8 @@ typedef fg_status (*fg_tied_function)(void *context, const char *name, const cha
 fg_status fg_tensor_templates_tied(const fg_tensor_templates *templates, fg_tied_function function,
                                    void *context, fg_error *err);
 
-/* A template's name for one block. Newly allocated. */
+/* A template's name for one block: in place of what `name` holds, or newly allocated. */
+fg_status fg_tensor_name_put(const char *name_template, uint64_t block, fg_buffer *name, fg_error *err);
 char *fg_tensor_name_of(const char *name_template, uint64_t block, fg_error *err);
 /* Whether the template gives this name to some block, which need not exist; `block` is set if it repeats. */
 bool fg_tensor_template_matches(const char *name_template, const char *name, uint64_t *block);

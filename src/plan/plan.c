@@ -1,6 +1,7 @@
 #include "plan/plan.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -25,9 +26,9 @@ fg_status fg_plan_reserve(fg_plan *plan, size_t outputs, size_t pieces, fg_error
     return FG_OK;
 }
 
-fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
-                             const uint64_t *shape, fg_error *err) {
-    fg_output output = {.dtype = dtype, .rank = rank, .first_piece = plan->piece_count};
+fg_status fg_plan_add_named_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
+                                   const uint64_t *shape, fg_error *err) {
+    fg_output output = {.name = name, .dtype = dtype, .rank = rank, .first_piece = plan->piece_count};
     if (rank > FG_MAX_DIMS || !fg_dtype_size(dtype) || plan->output_count >= UINT32_MAX)
         return fg_fail(err, FG_ERR_BUG, "plan: output \"%s\" has %u dimensions and dtype %d", name, rank,
                        dtype);
@@ -35,9 +36,15 @@ fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, ui
         return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its shape overflows 64 bits", name);
     for (uint32_t d = 0; d < rank; d++) output.shape[d] = shape[d];
     FG_CALL(fg_grow(&plan->outputs, plan->output_count, &plan->output_capacity, sizeof *plan->outputs, err));
-    FG_CALL_NEW(output.name, fg_strdup(name, err));
     plan->outputs[plan->output_count++] = output;
     return FG_OK;
+}
+
+fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
+                             const uint64_t *shape, fg_error *err) {
+    const char *copy;
+    FG_CALL_NEW(copy, fg_text_pool_add(&plan->names, name, strlen(name), err));
+    return fg_plan_add_named_output(plan, copy, dtype, rank, shape, err);
 }
 
 fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err) {
@@ -141,7 +148,6 @@ uint64_t fg_plan_bytes(const fg_plan *plan) {
 }
 
 void fg_plan_free(fg_plan *plan) {
-    for (size_t i = 0; i < plan->output_count; i++) fg_free(plan->outputs[i].name);
     for (size_t i = 0; i < plan->dropped_count; i++) fg_free(plan->dropped[i].reason);
     for (size_t i = 0; plan->shard_files && i < plan->shard_count; i++) fg_free(plan->shard_files[i]);
     fg_free(plan->outputs);
@@ -149,6 +155,7 @@ void fg_plan_free(fg_plan *plan) {
     fg_free(plan->dropped);
     fg_free(plan->shard_files);
     fg_free(plan->shard_bytes);
+    fg_text_pool_free(&plan->names);
     fg_tensors_free(&plan->source);
     if (plan->matrices) fg_plan_free(plan->matrices); /* which has none */
     fg_free(plan->matrices);

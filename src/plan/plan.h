@@ -34,7 +34,7 @@ typedef struct fg_piece {
 } fg_piece;
 
 typedef struct fg_output {
-    char *name; /* owned */
+    const char *name; /* owned by the plan */
     fg_dtype dtype;
     uint32_t rank;
     uint64_t shape[FG_MAX_DIMS];
@@ -50,8 +50,9 @@ typedef struct fg_dropped {
 } fg_dropped;
 
 typedef struct fg_plan {
-    fg_tensors source;  /* owned */
-    fg_output *outputs; /* owned; in the order of the destination's state dict */
+    fg_tensors source;   /* owned */
+    fg_output *outputs;  /* owned; in the order of the destination's state dict */
+    fg_text_pool *names; /* owned; of the outputs */
     size_t output_count, output_capacity;
     fg_piece *pieces; /* owned */
     size_t piece_count, piece_capacity;
@@ -74,6 +75,9 @@ fg_status fg_plan_reserve(fg_plan *plan, size_t outputs, size_t pieces, fg_error
 /* Begins an output; pieces that are added next belong to it. */
 fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
                              const uint64_t *shape, fg_error *err);
+/* The same for a name that is in plan->names and needs no copy. */
+fg_status fg_plan_add_named_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
+                                   const uint64_t *shape, fg_error *err);
 fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err);
 /* The piece that copies the whole of source tensor `source` to the whole current output: a rename. */
 fg_status fg_plan_add_whole(fg_plan *plan, uint32_t source, fg_error *err);

@@ -102,9 +102,9 @@ static fg_status check_names(const fg_plan *plan, fg_error *err) {
     FG_TRY(fg_map_reserve(&names, plan->output_count, err));
     for (size_t i = 0; i < plan->output_count; i++) {
         const char *name = plan->outputs[i].name;
-        if (fg_map_get(&names, name) != FG_MAP_NONE)
-            FG_FAIL(err, FG_ERR_INPUT, "two output tensors have the name \"%s\"", name);
-        FG_TRY(fg_map_set(&names, name, (uint32_t)i, err));
+        int64_t held;
+        FG_TRY(fg_map_add(&names, name, (uint32_t)i, &held, err));
+        if (held != FG_MAP_NONE) FG_FAIL(err, FG_ERR_INPUT, "two output tensors have the name \"%s\"", name);
     }
 done:
     fg_map_free(&names);

@@ -120,24 +120,18 @@ static fg_status check(const fg_tensors *table, fg_tensor *tensor, fg_error *err
 }
 
 fg_status fg_tensors_add(fg_tensors *table, const fg_tensor *tensor, fg_error *err) {
-    fg_status status = FG_OK;
     fg_tensor copy = *tensor;
-    char *name = NULL;
-    FG_TRY(check(table, &copy, err));
-    const fg_tensor *other = fg_tensors_find(table, tensor->name);
-    if (other) {
-        FG_FAIL(err, FG_ERR_INPUT, "%s: tensor \"%s\" exists already (in %s)", table->files[tensor->file],
-                tensor->name, table->files[other->file]);
+    int64_t other;
+    FG_CALL(check(table, &copy, err));
+    FG_CALL(fg_grow(&table->items, table->count, &table->capacity, sizeof *table->items, err));
+    FG_CALL_NEW(copy.name, fg_text_pool_add(&table->names, tensor->name, strlen(tensor->name), err));
+    FG_CALL(fg_map_add(&table->by_name, copy.name, (uint32_t)table->count, &other, err));
+    if (other != FG_MAP_NONE) {
+        return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" exists already (in %s)",
+                       table->files[tensor->file], tensor->name, table->files[table->items[other].file]);
     }
-    FG_TRY(fg_grow(&table->items, table->count, &table->capacity, sizeof *table->items, err));
-    FG_TRY_NEW(name, fg_strdup(tensor->name, err));
-    FG_TRY(fg_map_set(&table->by_name, name, (uint32_t)table->count, err));
-    copy.name = name;
-    name = NULL;
     table->items[table->count++] = copy;
-done:
-    fg_free(name);
-    return status;
+    return FG_OK;
 }
 
 const fg_tensor *fg_tensors_find(const fg_tensors *table, const char *name) {
@@ -164,11 +158,11 @@ bool fg_tensors_have_file(const fg_tensors *table, const char *path) {
 }
 
 void fg_tensors_free(fg_tensors *table) {
-    for (size_t i = 0; i < table->count; i++) fg_free(table->items[i].name);
     for (size_t i = 0; i < table->file_count; i++) fg_free(table->files[i]);
     fg_free(table->items);
     fg_free(table->files);
     fg_free(table->stamps);
+    fg_text_pool_free(&table->names);
     fg_map_free(&table->by_name);
     *table = (fg_tensors){0};
 }
@@ -233,7 +227,7 @@ static fg_status unpack_tensor(fg_unpacker *from, fg_tensors *table) {
     FG_CALL(fg_unpack_numbers(from, 1, &tensor.offset));
     FG_CALL(fg_unpack_numbers(from, rank, tensor.shape));
     FG_CALL(fg_unpack_numbers(from, rank, tensor.stride));
-    tensor.name = (char *)(uintptr_t)name;
+    tensor.name = name;
     tensor.dtype = (fg_dtype)dtype;
     tensor.rank = (uint32_t)rank;
     tensor.file = (uint32_t)file;

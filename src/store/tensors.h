@@ -14,19 +14,20 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/pack.h"
+#include "base/text_pool.h"
 #include "store/dtype.h"
 
 enum { FG_MAX_DIMS = 5 };
 
 typedef struct fg_tensor {
-    char *name; /* owned by the table */
+    const char *name; /* owned by the table */
     fg_dtype dtype;
     uint32_t rank;                /* number of dimensions; 0 is a scalar */
     uint64_t shape[FG_MAX_DIMS];  /* outermost first */
     uint64_t stride[FG_MAX_DIMS]; /* elements from one index to the next; row-major when `contiguous` */
     uint64_t elements;            /* product of shape */
-    uint32_t file;                /* index into the table's files */
     uint64_t offset;              /* byte in the file where element [0, 0, ...] begins */
+    uint32_t file;                /* index into the table's files */
     bool contiguous;              /* row-major without gaps */
 } fg_tensor;
 
@@ -36,6 +37,7 @@ typedef struct fg_tensors {
     char **files;          /* owned paths that can be opened from the working directory of any rank */
     fg_file_stamp *stamps; /* of each file, when its header was read */
     size_t file_count, file_capacity;
+    fg_text_pool *names; /* owned */
     fg_map by_name;
 } fg_tensors;
 

@@ -272,7 +272,7 @@ static fg_status load(const tensor_case *c, fg_catalogue *catalogue, const json_
     return status;
 }
 
-static fg_status make_plan(tensor_case *c, const json_t *given, const json_t *model, const fg_tensor_map *map,
+static fg_status make_plan(tensor_case *c, const json_t *given, const json_t *model, fg_tensor_map *map,
                            fg_plan *plan, fg_error *err) {
     const char *direction = json_string_value(json_object_get(given, "direction")),
                *cast = json_string_value(json_object_get(given, "cast"));

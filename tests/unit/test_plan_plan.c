@@ -179,7 +179,7 @@ static void sources_are_accounted_for(void **state) {
     add_output(&plan, "a", 1, shape);
     assert_int_equal(fg_plan_add_whole(&plan, 1, &err), FG_OK);
     assert_int_equal(check(&plan, "two output tensors have the name \"a\""), FG_ERR_INPUT);
-    plan.outputs[1].name[0] = 'b';
+    plan.outputs[1].name = "b";
     check(&plan, NULL);
     plan.pieces[1].source = 2;
     check(&plan, "tensor \"integers\" of dtype int32 cannot become float32");
