@@ -63,15 +63,15 @@ static fg_status read_file(const char *path, fg_tensors *table, fg_error *err) {
                    path);
 }
 
-/* A tensor that the files hold must be listed where it is. */
+/* A tensor that the files hold must be listed where it is. `at` becomes its entry. */
 static fg_status check_listed(const char *path, const fg_shard_index *index, const char *tensor,
-                              const char *in, fg_error *err) {
-    const char *listed = fg_shard_index_file_of(index, tensor);
-    if (!listed)
+                              const char *in, const fg_shard_entry **at, fg_error *err) {
+    *at = fg_shard_index_find(index, tensor, *at ? *at + 1 : NULL);
+    if (!*at)
         return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" of the file %s is not listed", path, tensor, in);
-    if (strcmp(in, listed) == 0) return FG_OK;
+    if (strcmp(in, (*at)->file) == 0) return FG_OK;
     return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s and found in %s", path, tensor,
-                   listed, in);
+                   (*at)->file, in);
 }
 
 /* Index and headers must tell the same: which of two that differ is right cannot be known. */
@@ -79,9 +79,10 @@ static fg_status compare(const char *path, const fg_shard_index *index, const fg
                          fg_error *err) {
     fg_status status = FG_OK;
     size_t extra = 0;
+    const fg_shard_entry *at = NULL;
     for (size_t i = 0; i < table->count; i++)
         FG_TRY(check_listed(path, index, table->items[i].name,
-                            fg_path_name(table->files[table->items[i].file]), err));
+                            fg_path_name(table->files[table->items[i].file]), &at, err));
     if (index->count == table->count) goto done; /* names are unique on both sides */
     while (fg_tensors_find(table, index->entries[extra].tensor)) extra++;
     FG_FAIL(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s, which does not hold it", path,
@@ -150,6 +151,7 @@ static fg_status read_sharded(const char *directory, const char *path, fg_tensor
     fg_shard_index index = {0};
     char *file = NULL;
     FG_TRY(fg_shard_index_read(path, &index, err));
+    FG_TRY(fg_map_reserve(&table->by_name, table->count + index.count, err));
     for (size_t i = 0; i < index.files.count; i++) {
         fg_free(file);
         FG_TRY_NEW(file, fg_path_join(directory, index.files.items[i], err));

@@ -108,10 +108,11 @@ done:
 
 /* Into an array that has room. FG_ERR_INPUT if there is one of that name. */
 static fg_status add_entry(fg_shard_index *index, const char *tensor, const char *file, fg_error *err) {
-    FG_CALL(fg_map_set(&index->by_tensor, tensor, (uint32_t)index->count, err));
+    int64_t held;
+    FG_CALL(fg_map_add(&index->by_tensor, tensor, (uint32_t)index->count, &held, err));
+    if (held != FG_MAP_NONE) return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\" is listed twice", tensor);
     index->entries[index->count++] = (fg_shard_entry){.tensor = tensor, .file = file};
-    if (index->by_tensor.count == index->count) return FG_OK;
-    return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\" is listed twice", tensor);
+    return FG_OK;
 }
 
 static fg_status read_values(const char *path, fg_shard_index *index, fg_error *err) {
@@ -180,6 +181,7 @@ static fg_status add_entries(fg_json_scan scan, fg_shard_index *index, size_t co
     fg_status status = FG_OK;
     collection c = {.files = &index->files};
     FG_NEW(index->entries, count);
+    FG_TRY(fg_map_reserve(&index->by_tensor, count, err));
     fg_json_plain_accept(&scan, '{');
     for (size_t i = 0; i < count; i++) {
         fg_json_span tensor, file;
@@ -224,9 +226,12 @@ done:
 
 /* ---- asking ---- */
 
-const char *fg_shard_index_file_of(const fg_shard_index *index, const char *tensor) {
+const fg_shard_entry *fg_shard_index_find(const fg_shard_index *index, const char *tensor,
+                                          const fg_shard_entry *guess) {
+    bool there = guess && guess < index->entries + index->count;
+    if (there && strcmp(guess->tensor, tensor) == 0) return guess;
     int64_t at = fg_map_get(&index->by_tensor, tensor);
-    return at == FG_MAP_NONE ? NULL : index->entries[at].file;
+    return at == FG_MAP_NONE ? NULL : &index->entries[at];
 }
 
 void fg_shard_index_free(fg_shard_index *index) {

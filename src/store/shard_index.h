@@ -31,8 +31,10 @@ fg_status fg_shard_index_files(const char *path, const char *key, const json_t *
                                fg_error *err);
 /* An object with `weight_map`, which is checked so. */
 fg_status fg_shard_index_read(const char *path, fg_shard_index *index, fg_error *err);
-/* The file that weight_map names for a tensor; NULL if none. Borrowed. */
-const char *fg_shard_index_file_of(const fg_shard_index *index, const char *tensor);
+/* The entry of a tensor; NULL if none. Borrowed. `guess` is looked at first (NULL: none): the entry behind
+ * the last one, where files list tensors as the index does. */
+const fg_shard_entry *fg_shard_index_find(const fg_shard_index *index, const char *tensor,
+                                          const fg_shard_entry *guess);
 void fg_shard_index_free(fg_shard_index *index);
 
 #endif

@@ -48,7 +48,7 @@ static void compare(const char *path) {
         abort();
     json_object_foreach(status == FG_OK ? json_object_get(document, "weight_map") : NULL, tensor, file) {
         if (count == index.count || strcmp(index.entries[count].tensor, tensor) != 0 ||
-            strcmp(fg_shard_index_file_of(&index, tensor), json_string_value(file)) != 0)
+            strcmp(fg_shard_index_find(&index, tensor, NULL)->file, json_string_value(file)) != 0)
             abort();
         count++;
     }
