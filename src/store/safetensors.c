@@ -9,7 +9,12 @@
 #include "base/json_scan.h"
 #include "base/utf8_text.h"
 
-enum { LENGTH_BYTES = 8, ALIGNMENT = 8 };
+enum {
+    LENGTH_BYTES = 8,
+    ALIGNMENT = 8,
+    NUMBER = 20, /* digits of 2^64 - 1 */
+    WORDS = 80,  /* more than an entry has next to its name and numbers */
+};
 
 #define METADATA_KEY "__metadata__"
 
@@ -203,7 +208,9 @@ static int by_begin(const void *a, const void *b) {
 static fg_status check_tiling(const source *s, range *ranges, size_t count) {
     uint64_t end = 0;
     const char *before = NULL;
-    if (count) qsort(ranges, count, sizeof *ranges, by_begin);
+    size_t ordered = 1; /* most writers list tensors in the order of their data */
+    while (ordered < count && by_begin(&ranges[ordered - 1], &ranges[ordered]) <= 0) ordered++;
+    if (ordered < count) qsort(ranges, count, sizeof *ranges, by_begin);
     for (size_t i = 0; i < count; i++) {
         const range *r = &ranges[i];
         if (r->begin < end) {
@@ -312,53 +319,66 @@ static bool scan_member(header_scan *s, fg_tensor *tensor, range *where, fg_json
     return *is_tensor ? scan_entry(s, tensor, where) : scan_metadata(s);
 }
 
-/* Whether the whole header is of the usual kind, and how many tensors it has. */
-static bool is_usual(header_scan *s, size_t *count) {
-    fg_tensor tensor;
-    range where;
-    fg_json_span name;
-    bool is_tensor;
-    *count = 0;
-    if (!fg_json_plain_accept(&s->text, '{')) return false;
+/* What a header of the usual kind says. */
+typedef struct usual {
+    fg_tensor *tensors;  /* owned; without names */
+    range *ranges;       /* owned; without names */
+    fg_json_span *names; /* owned */
+    size_t count, capacity;
+} usual;
+
+static fg_status grow_usual(usual *u, fg_error *err) {
+    size_t tensors = u->capacity, ranges = u->capacity;
+    FG_CALL(fg_grow(&u->tensors, u->count, &tensors, sizeof *u->tensors, err));
+    FG_CALL(fg_grow(&u->ranges, u->count, &ranges, sizeof *u->ranges, err));
+    return fg_grow(&u->names, u->count, &u->capacity, sizeof *u->names, err);
+}
+
+/* Whether the whole header is of the usual kind. */
+static fg_status scan_header(header_scan *s, usual *u, bool *is_usual, fg_error *err) {
+    *is_usual = false;
+    if (!fg_json_plain_accept(&s->text, '{')) return FG_OK;
     do {
-        if (!scan_member(s, &tensor, &where, &name, &is_tensor)) return false;
-        *count += is_tensor;
-    } while (fg_json_plain_accept(&s->text, ','));
-    return fg_json_plain_accept(&s->text, '}') && !fg_json_scan_peek(&s->text) &&
-           s->text.at == s->text.length;
-}
-
-/* Adds the tensors of a header that is_usual has accepted. Terminates the names in the text. */
-static fg_status add_usual(const source *src, fg_buffer *text, size_t count, fg_tensors *table) {
-    fg_status status = FG_OK;
-    fg_error *err = src->err;
-    header_scan s = scan_of(src, text);
-    range *ranges = NULL;
-    FG_NEW(ranges, count);
-    fg_json_plain_accept(&s.text, '{');
-    for (size_t i = 0; i < count; fg_json_plain_accept(&s.text, ',')) {
-        fg_tensor tensor;
-        fg_json_span name;
         bool is_tensor;
-        scan_member(&s, &tensor, &ranges[i], &name, &is_tensor);
-        if (!is_tensor) continue;
-        tensor.name = text->data + name.begin;
-        tensor.name[name.length] = '\0';
-        tensor.file = src->file;
-        ranges[i].name = tensor.name;
-        FG_TRY(add_entry(src, &tensor, &ranges[i++], table));
-    }
-    FG_TRY(check_tiling(src, ranges, count));
-done:
-    fg_free(ranges);
-    return status;
+        FG_CALL(grow_usual(u, err));
+        if (!scan_member(s, &u->tensors[u->count], &u->ranges[u->count], &u->names[u->count], &is_tensor))
+            return FG_OK;
+        u->count += is_tensor;
+    } while (fg_json_plain_accept(&s->text, ','));
+    *is_usual =
+        fg_json_plain_accept(&s->text, '}') && !fg_json_scan_peek(&s->text) && s->text.at == s->text.length;
+    return FG_OK;
 }
 
-static fg_status read_usual(source *s, fg_buffer *text, fg_json_span found, size_t count, fg_tensors *table,
-                            json_t **metadata) {
+/* Adds the tensors of a header. Terminates the names in the text. */
+static fg_status add_usual(const source *src, fg_buffer *text, usual *u, fg_tensors *table) {
+    fg_error *err = src->err;
+    for (size_t i = 0; i < u->count; i++) {
+        char *name = text->data + u->names[i].begin;
+        name[u->names[i].length] = '\0';
+        u->tensors[i].name = u->ranges[i].name = name;
+        u->tensors[i].file = src->file;
+        FG_CALL(add_entry(src, &u->tensors[i], &u->ranges[i], table));
+    }
+    return check_tiling(src, u->ranges, u->count);
+}
+
+/* A header of the usual kind; `read` is whether it was one. */
+static fg_status read_usual(source *s, fg_buffer *text, fg_tensors *table, json_t **metadata, bool *read) {
+    fg_status status = FG_OK;
     fg_error *err = s->err;
-    if (found.length) FG_CALL(fg_json_parse(s->path, text->data + found.begin, found.length, metadata, err));
-    return add_usual(s, text, count, table);
+    header_scan scan = scan_of(s, text);
+    usual u = {0};
+    FG_TRY(scan_header(&scan, &u, read, err));
+    if (!*read) goto done;
+    if (scan.metadata.length)
+        FG_TRY(fg_json_parse(s->path, text->data + scan.metadata.begin, scan.metadata.length, metadata, err));
+    FG_TRY(add_usual(s, text, &u, table));
+done:
+    fg_free(u.tensors);
+    fg_free(u.ranges);
+    fg_free(u.names);
+    return status;
 }
 
 static fg_status read_unusual(source *s, fg_buffer *text, fg_tensors *table, json_t **metadata) {
@@ -379,18 +399,14 @@ fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t
     source s = {.path = path, .err = err};
     fg_buffer text = {0};
     json_t *read = NULL;
-    size_t count;
+    bool done;
     FG_TRY(read_text(&s, table, &text));
     if (text.length == 0 || text.data[0] != '{') {
         fg_fail(err, FG_ERR_INPUT, "%s: the safetensors header does not begin with '{'", path);
         FG_TRY(fg_hint(err, "the file may be of another format under this name"));
     }
-    header_scan found = scan_of(&s, &text);
-    if (is_usual(&found, &count)) {
-        FG_TRY(read_usual(&s, &text, found.metadata, count, table, &read));
-    } else {
-        FG_TRY(read_unusual(&s, &text, table, &read));
-    }
+    FG_TRY(read_usual(&s, &text, table, &read, &done));
+    if (!done) FG_TRY(read_unusual(&s, &text, table, &read));
 done:
     fg_buffer_free(&text);
     if (status != FG_OK || !metadata) {
@@ -425,21 +441,39 @@ done:
     return status;
 }
 
+static char *put_text(char *at, const char *text) {
+    size_t length = strlen(text);
+    memcpy(at, text, length);
+    return at + length;
+}
+
+static char *put_u64(char *at, uint64_t number) {
+    char digits[NUMBER];
+    size_t first = sizeof digits;
+    do digits[--first] = (char)('0' + number % 10);
+    while (number /= 10);
+    memcpy(at, digits + first, sizeof digits - first);
+    return at + sizeof digits - first;
+}
+
+/* What follows the name is put together in place, for headers may have a million entries. */
 static fg_status put_entry(const fg_safetensors_entry *entry, fg_buffer *out, fg_error *err) {
+    char text[WORDS + (FG_MAX_DIMS + 2) * (NUMBER + 1)];
     FG_CALL(fg_buffer_add(out, ",", 1, err));
     FG_CALL(put_name(entry->name, out, err));
-    FG_CALL(fg_buffer_put(out, ":{\"dtype\":\"", err));
-    FG_CALL(fg_buffer_put(out, fg_dtype_safetensors_name(entry->dtype), err));
-    FG_CALL(fg_buffer_put(out, "\",\"shape\":[", err));
+    char *at = put_text(text, ":{\"dtype\":\"");
+    at = put_text(at, fg_dtype_safetensors_name(entry->dtype));
+    at = put_text(at, "\",\"shape\":[");
     for (uint32_t i = 0; i < entry->rank; i++) {
-        if (i) FG_CALL(fg_buffer_put(out, ",", err));
-        FG_CALL(fg_buffer_put_u64(out, entry->shape[i], err));
+        if (i) *at++ = ',';
+        at = put_u64(at, entry->shape[i]);
     }
-    FG_CALL(fg_buffer_put(out, "],\"data_offsets\":[", err));
-    FG_CALL(fg_buffer_put_u64(out, entry->begin, err));
-    FG_CALL(fg_buffer_put(out, ",", err));
-    FG_CALL(fg_buffer_put_u64(out, entry->end, err));
-    return fg_buffer_put(out, "]}", err);
+    at = put_text(at, "],\"data_offsets\":[");
+    at = put_u64(at, entry->begin);
+    *at++ = ',';
+    at = put_u64(at, entry->end);
+    at = put_text(at, "]}");
+    return fg_buffer_add(out, text, (size_t)(at - text), err);
 }
 
 fg_status fg_safetensors_write_header(const fg_safetensors_entry *entries, size_t count, fg_buffer *out,
