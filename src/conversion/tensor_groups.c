@@ -1,7 +1,5 @@
 #include "conversion/tensor_groups.h"
 
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -16,6 +14,7 @@ typedef struct name_numbers {
 /* One group while it is filled. */
 typedef struct group {
     char *name;                /* owned; with {} for each number */
+    char *source;              /* owned; the same of the first source, whose place is 0; NULL: none yet */
     json_t *sources;           /* owned; object: the same of each source -> its place in `ranges` */
     name_numbers own, *ranges; /* owned; of the sources */
     size_t range_count, range_capacity;
@@ -31,15 +30,22 @@ typedef struct groups {
     json_t *by_key;   /* owned; what the tensors of a group have in common -> its index */
     group *items;     /* owned */
     size_t count, capacity;
+    size_t last; /* group of the last output: blocks are alike, so that groups mostly come in turns */
 } groups;
 
 /* ---- names ---- */
 
-static bool begins_number(const char *name, const char *at) {
-    bool edge = at == name || at[-1] == '.' || at[-1] == '/';
-    if (!edge) return false;
-    size_t digits = strspn(at, "0123456789");
-    return digits && digits < 10 && (!at[digits] || at[digits] == '.' || at[digits] == '/');
+static bool ends_part(char c) {
+    return !c || c == '.' || c == '/';
+}
+
+/* How many digits make up the part of a name that begins at `at`; 0: it is no number, or too large. */
+static size_t number_length(const char *at, uint64_t *number) {
+    enum { DIGITS = 9 };
+    size_t length = 0;
+    for (*number = 0; at[length] >= '0' && at[length] <= '9' && length <= DIGITS; length++)
+        *number = *number * 10 + (uint64_t)(at[length] - '0');
+    return length <= DIGITS && ends_part(at[length]) ? length : 0;
 }
 
 /* The name with {} for its first numbers; `numbers` get them. */
@@ -47,15 +53,18 @@ static fg_status open_name(const char *name, fg_buffer *out, name_numbers *numbe
     size_t slot = 0;
     const char *done = name; /* what is before it is in `out` */
     fg_buffer_clear(out);
-    for (const char *at = name; *at && slot < SLOTS; at++) {
-        if (!begins_number(name, at)) continue;
-        char *end;
-        numbers->low[slot] = numbers->high[slot] = strtoull(at, &end, 10);
-        slot++;
-        FG_CALL(fg_buffer_add(out, done, (size_t)(at - done), err));
-        FG_CALL(fg_buffer_put(out, "{}", err));
-        done = end;
-        at = end - 1;
+    for (const char *at = name; *at && slot < SLOTS;) {
+        uint64_t number;
+        size_t digits = number_length(at, &number);
+        if (digits) {
+            numbers->low[slot] = numbers->high[slot] = number;
+            slot++;
+            FG_CALL(fg_buffer_add(out, done, (size_t)(at - done), err));
+            FG_CALL(fg_buffer_add(out, "{}", 2, err));
+            at = done = at + digits;
+        }
+        while (!ends_part(*at)) at++;
+        if (*at) at++;
     }
     return fg_buffer_put(out, done, err);
 }
@@ -137,6 +146,10 @@ static fg_status describe_key(const fg_output *output, const char *operation, co
 }
 
 static fg_status add_source(group *into, const char *name, const name_numbers *numbers, fg_error *err) {
+    if (into->source && strcmp(into->source, name) == 0) {
+        widen(into->ranges, numbers);
+        return FG_OK;
+    }
     json_t *held = json_object_get(into->sources, name);
     if (held) {
         widen(&into->ranges[json_integer_value(held)], numbers);
@@ -144,6 +157,7 @@ static fg_status add_source(group *into, const char *name, const name_numbers *n
     }
     FG_CALL(fg_grow(&into->ranges, into->range_count, &into->range_capacity, sizeof *into->ranges, err));
     FG_CALL(fg_json_put_u64(into->sources, name, into->range_count, err));
+    if (!into->source) FG_CALL_NEW(into->source, fg_strdup(name, err));
     into->ranges[into->range_count++] = *numbers;
     return FG_OK;
 }
@@ -172,19 +186,37 @@ static fg_status new_group(groups *g, const char *key, const char *name, const f
     return fg_json_put_u64(g->by_key, key, g->count - 1, err);
 }
 
+static bool belongs(const fg_output *output, const char *operation, const char *name, const group *to) {
+    const fg_output *first = to->first;
+    return output->dtype == first->dtype && output->rank == first->rank && operation == to->operation &&
+           memcmp(output->shape, first->shape, sizeof output->shape) == 0 && strcmp(name, to->name) == 0;
+}
+
+/* The group of an output, whose index becomes g->last. */
+static fg_status find_group(groups *g, const fg_output *output, const char *name, fg_buffer *key,
+                            const name_numbers *numbers, fg_error *err) {
+    const char *operation = operation_of(g->plan, output);
+    size_t next = g->last + 1 < g->count ? g->last + 1 : 0;
+    for (size_t i = 0; i < 2 && next < g->count; i++, next = g->last) {
+        if (!belongs(output, operation, name, &g->items[next])) continue;
+        g->last = next;
+        return FG_OK;
+    }
+    fg_buffer_clear(key);
+    FG_CALL(describe_key(output, operation, name, key, err));
+    const json_t *held = json_object_get(g->by_key, key->data);
+    if (!held) FG_CALL(new_group(g, key->data, name, output, operation, err));
+    if (!held) g->items[g->count - 1].own = *numbers;
+    g->last = held ? (size_t)json_integer_value(held) : g->count - 1;
+    return FG_OK;
+}
+
 static fg_status add_output(groups *g, const fg_output *output, fg_buffer *name, fg_buffer *key,
                             fg_error *err) {
     name_numbers numbers = {0};
-    const char *operation = operation_of(g->plan, output);
     FG_CALL(open_name(output->name, name, &numbers, err));
-    fg_buffer_clear(key);
-    FG_CALL(describe_key(output, operation, name->data, key, err));
-    const json_t *held = json_object_get(g->by_key, key->data);
-    if (!held) {
-        FG_CALL(new_group(g, key->data, name->data, output, operation, err));
-        g->items[g->count - 1].own = numbers;
-    }
-    group *into = held ? &g->items[json_integer_value(held)] : &g->items[g->count - 1];
+    FG_CALL(find_group(g, output, name->data, key, &numbers, err));
+    group *into = &g->items[g->last];
     if (g->places) g->places[output - g->plan->outputs] = (uint32_t)(into - g->items);
     widen(&into->own, &numbers);
     into->count++;
@@ -213,6 +245,7 @@ static fg_status report_group(const group *one, json_t *list, fg_error *err) {
 static void free_groups(groups *g) {
     for (size_t i = 0; i < g->count; i++) {
         fg_free(g->items[i].name);
+        fg_free(g->items[i].source);
         fg_free(g->items[i].ranges);
         json_decref(g->items[i].sources);
     }

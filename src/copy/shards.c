@@ -12,12 +12,11 @@
 /* The safetensors library sorts by its own list of types, backwards, so that wide elements come first and all
  * are aligned. */
 static int rank_of(fg_dtype dtype) {
-    static const fg_dtype order[] = {FG_BOOL, FG_U8,  FG_I8,  FG_F8_E5M2, FG_F8_E4M3, FG_I16, FG_U16, FG_F16,
-                                     FG_BF16, FG_I32, FG_U32, FG_F32,     FG_F64,     FG_I64, FG_U64};
-    for (int i = 0; i < (int)(sizeof order / sizeof *order); i++) {
-        if (order[i] == dtype) return i;
-    }
-    return -1;
+    static const signed char rank[FG_DTYPE_COUNT] = {
+        [FG_DTYPE_NONE] = -1, [FG_BOOL] = 0, [FG_U8] = 1,   [FG_I8] = 2,   [FG_F8_E5M2] = 3, [FG_F8_E4M3] = 4,
+        [FG_I16] = 5,         [FG_U16] = 6,  [FG_F16] = 7,  [FG_BF16] = 8, [FG_I32] = 9,     [FG_U32] = 10,
+        [FG_F32] = 11,        [FG_F64] = 12, [FG_I64] = 13, [FG_U64] = 14};
+    return rank[dtype];
 }
 
 static int in_file_order(const void *a, const void *b) {
