@@ -9,7 +9,7 @@
 
 static fg_status encode(const fg_ranks *ranks, const fg_plan *plan, const fg_stage *stage, fg_buffer *text,
                         fg_buffer *place, fg_error *err) {
-    if (ranks->rank != 0) return FG_OK;
+    if (ranks->rank != 0 || ranks->size == 1) return FG_OK;
     FG_CALL(fg_plan_encode(plan, text, err));
     return fg_buffer_printf(place, err, "%d%s", stage->sync, stage->partial ? stage->partial : "");
 }
