@@ -217,9 +217,12 @@ static const struct {
 };
 enum { COLUMNS = sizeof difference_columns / sizeof *difference_columns };
 
-static hsize_t points_of(const fg_dump *dump) {
-    const fg_model_shape *shape = &dump->shapes[0];
+static hsize_t count_points(const fg_model_shape *shape) {
     return 1 + 3 * shape->blocks + shape->heads;
+}
+
+static hsize_t count_vision_points(const fg_vision_shape *shape) {
+    return 1 + 3 * shape->blocks + 1;
 }
 
 static hid_t point_type(void) {
@@ -228,22 +231,27 @@ static hid_t point_type(void) {
     return type;
 }
 
-static const char *difference_path(unsigned prompt, const char *name, char *text, size_t size) {
-    snprintf(text, size, "difference%s/%s", prompt ? "/" FURTHER_PROMPT : "", name);
+/* The groups below /difference; that of the first prompt is /difference itself. */
+static const char *difference_group(unsigned prompt) {
+    return prompt ? FURTHER_PROMPT "/" : "";
+}
+#define VISION_GROUP "vision/"
+
+static const char *difference_path(const char *group, const char *name, char *text, size_t size) {
+    snprintf(text, size, "difference/%s%s", group, name);
     return text;
 }
 
-static fg_status make_differences(fg_dump *dump, unsigned prompt, fg_error *err) {
+static fg_status make_differences(fg_dump *dump, const char *group, hsize_t count, fg_error *err) {
     char path[96];
-    hsize_t count = points_of(dump);
     hid_t type = point_type();
     fg_status status = make_dataset(
-        dump, dump->file, difference_path(prompt, "point", path, sizeof path),
+        dump, dump->file, difference_path(group, "point", path, sizeof path),
         "where both models are compared: its path inside of source and destination", type, 1, &count, err);
     H5Tclose(type);
     for (size_t i = 0; status == FG_OK && i < COLUMNS; i++)
         status = make_dataset(dump, dump->file,
-                              difference_path(prompt, difference_columns[i].name, path, sizeof path),
+                              difference_path(group, difference_columns[i].name, path, sizeof path),
                               difference_columns[i].description, H5T_NATIVE_DOUBLE, 1, &count, err);
     return status;
 }
@@ -373,8 +381,10 @@ static fg_status fill_in(fg_dump *dump, const fg_dump_layout *layout, fg_error *
     if (layout->prompt_count > 1)
         FG_CALL(make_token_ids(dump, FURTHER_PROMPT "/token_ids", layout->prompts + 1, err));
     for (int side = 0; side < FG_DUMP_SIDES; side++) FG_CALL(make_side(dump, layout, side, err));
-    for (unsigned i = 0; i < layout->prompt_count; i++) FG_CALL(make_differences(dump, i, err));
-    return FG_OK;
+    for (unsigned i = 0; i < layout->prompt_count; i++)
+        FG_CALL(make_differences(dump, difference_group(i), count_points(&dump->shapes[0]), err));
+    if (!dump->patches) return FG_OK;
+    return make_differences(dump, VISION_GROUP, count_vision_points(&dump->vision[0]), err);
 }
 
 /* Rank 0 takes all of the file's room before there are numbers to write: a full disk is found here, by one
@@ -406,10 +416,10 @@ uint64_t fg_dump_bytes(const fg_dump_layout *layout) {
         per_token += sizeof(float) * (states * s->hidden + s->heads * s->vocab);
         per_patch += sizeof(float) * ((1 + 3 * v->blocks) * v->hidden + s->hidden);
     }
-    const fg_model_shape *first = &layout->shapes[0];
-    uint64_t points = 1 + 3 * first->blocks + first->heads, per_point = POINT + COLUMNS * sizeof(double);
+    uint64_t points = count_points(&layout->shapes[0]) * layout->prompt_count, patches = patches_of(layout);
+    if (patches) points += count_vision_points(&layout->vision[0]);
     for (unsigned i = 0; i < layout->prompt_count; i++) tokens += layout->prompts[i].token_count;
-    return per_token * tokens + per_patch * patches_of(layout) + points * per_point * layout->prompt_count;
+    return per_token * tokens + per_patch * patches + points * (POINT + COLUMNS * sizeof(double));
 }
 
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err) {
@@ -479,23 +489,36 @@ static void describe_point(fg_dump_item item, uint64_t of, char *text, size_t si
         snprintf(text, size, "%s", items[item].name);
 }
 
-fg_status fg_dump_differences(fg_dump *dump, const fg_dump_point *points, size_t count, fg_error *err) {
+/* Inside of a side's group. */
+static void describe_vision_point(fg_dump_item item, uint64_t of, char *text, size_t size) {
+    char inside[POINT];
+    describe_point(item, of, inside, sizeof inside);
+    snprintf(text, size, VISION_GROUP "%.*s", POINT - (int)sizeof VISION_GROUP,
+             item == FG_DUMP_FINAL_NORM ? vision_items[FG_VISION_ADAPTER] : inside);
+}
+
+fg_status fg_dump_differences(fg_dump *dump, bool vision, const fg_dump_point *points, size_t count,
+                              fg_error *err) {
     fg_status status = FG_OK;
     char *names = NULL, path[96];
     double *values = NULL;
-    const hsize_t start = 0, extent = points_of(dump);
+    const char *group = vision ? VISION_GROUP : difference_group(dump->prompt);
+    const hsize_t start = 0,
+                  extent = vision ? count_vision_points(&dump->vision[0]) : count_points(&dump->shapes[0]);
     hid_t type = point_type();
     if (count != extent)
         FG_FAIL(err, FG_ERR_BUG, "--dump: %zu differences of %llu points", count, (unsigned long long)extent);
     FG_NEW(names, count * POINT);
     FG_NEW(values, count);
-    for (size_t i = 0; i < count; i++) describe_point(points[i].item, points[i].of, names + i * POINT, POINT);
-    FG_TRY(write_slab(dump, difference_path(dump->prompt, "point", path, sizeof path), type, 1, &start,
-                      &extent, names, err));
+    for (size_t i = 0; i < count; i++)
+        (vision ? describe_vision_point : describe_point)(points[i].item, points[i].of, names + i * POINT,
+                                                          POINT);
+    FG_TRY(write_slab(dump, difference_path(group, "point", path, sizeof path), type, 1, &start, &extent,
+                      names, err));
     for (size_t c = 0; c < COLUMNS; c++) {
         for (size_t i = 0; i < count; i++)
             memcpy(&values[i], (const char *)&points[i] + difference_columns[c].offset, sizeof *values);
-        FG_TRY(write_slab(dump, difference_path(dump->prompt, difference_columns[c].name, path, sizeof path),
+        FG_TRY(write_slab(dump, difference_path(group, difference_columns[c].name, path, sizeof path),
                           H5T_NATIVE_DOUBLE, 1, &start, &extent, values, err));
     }
 done:

@@ -13,7 +13,7 @@
  *
  * A further prompt has the same in /image/token_ids, in /SIDE/image and in /difference/image. Of an image
  * there are /SIDE/vision/embedding [patches, vision hidden], /SIDE/vision/blocks/0000/{mixer,mlp,output} and
- * /SIDE/vision/adapter [patches, hidden].
+ * /SIDE/vision/adapter [patches, hidden], and /difference/vision has their rows.
  *
  * Of a conversion /name_map has a row for each tensor of the destination and tensor of the source that it is
  * made of: source (empty: of none), destination, and the dtype and shape of the destination's tensor, UTF-8
@@ -98,16 +98,19 @@ typedef enum fg_vision_item {
 fg_status fg_dump_vision(fg_dump *dump, int side, fg_vision_item item, uint64_t block, uint64_t first,
                          uint64_t count, const float *values, fg_error *err);
 
-/* What a row of /difference says. `of` is the block, of a final norm the prediction head. */
+/* What a row of /difference says. `of` is the block, of a final norm the prediction head. Of a vision encoder
+ * the adapter takes the place of a final norm. */
 typedef struct fg_dump_point {
     fg_dump_item item;
     uint64_t of;
     double largest, mean, source_norm, destination_norm, relative, cosine;
 } fg_dump_point;
 
-/* Not collective. All rows of the prompt that is written: one for the embedding, three for each block, one
- * for the final norm of each head. FG_ERR_BUG for another number of them. */
-fg_status fg_dump_differences(fg_dump *dump, const fg_dump_point *points, size_t count, fg_error *err);
+/* Not collective. All rows of the prompt that is written, or (`vision`) of the encoder that saw its image:
+ * one for the embedding, three for each block, one for the final norm of each head. FG_ERR_BUG for another
+ * number of them. */
+fg_status fg_dump_differences(fg_dump *dump, bool vision, const fg_dump_point *points, size_t count,
+                              fg_error *err);
 
 /* Collective. */
 fg_status fg_dump_close(fg_dump **dump, fg_error *err);

@@ -84,13 +84,14 @@ static fg_dump_point point_of(const fg_measures *measures, size_t index) {
 }
 
 /* Rank 0. */
-static fg_status dump_differences(const fg_pipeline *p, const fg_measures *measures, fg_error *err) {
+static fg_status dump_differences(const fg_pipeline *p, bool vision, const fg_measures *measures,
+                                  fg_error *err) {
     fg_status status = FG_OK;
     fg_dump_point *points = NULL;
     if (!p->dump || p->pair->ranks->rank != 0) return FG_OK;
     FG_NEW(points, measures->count);
     for (size_t i = 0; i < measures->count; i++) points[i] = point_of(measures, i);
-    FG_TRY(fg_dump_differences(p->dump, points, measures->count, err));
+    FG_TRY(fg_dump_differences(p->dump, vision, points, measures->count, err));
 done:
     fg_free(points);
     return status;
@@ -113,7 +114,8 @@ static fg_status run_prompt(fg_pipeline *p, const fg_proof_task *task, fg_prompt
     FG_TRY(fg_pipeline_run(p, err));
     FG_TRY(fg_measures_join(&result->measures, p->pair->ranks, err));
     if (p->vision_measures) FG_TRY(fg_measures_join(p->vision_measures, p->pair->ranks, err));
-    dump_differences(p, &result->measures, err);
+    dump_differences(p, false, &result->measures, err);
+    if (p->vision_measures) dump_differences(p, true, p->vision_measures, err);
     FG_TRY(fg_ranks_agree(p->pair->ranks, err));
     find_parting(p, result);
     json_decref(*gaps);

@@ -12,6 +12,7 @@ import math
 import pathlib
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from checkpoint import DATA, Tally, environment, hdf5_floats, header, run, tensors, write_safetensors
 
 GOLDEN = DATA / "golden"
+PATCHES = "vision_tower.patch_conv.weight"
 tally = Tally()
 
 
@@ -145,31 +147,57 @@ def statistics(fgconv, work):
     tally.check("stats: the text", code == 0 and ", 140 zero, 1 NaN, 2 infinite" in text and " from -" in text, text)
 
 
+COLUMNS = ("largest", "mean", "source_norm", "destination_norm", "relative", "cosine")
+ITEMS = ("mixer", "mlp", "output")
+
+
+def check_rows(name, dump, group, expected_points, work):
+    """A group of /difference, from the hidden states of the same dump."""
+    printed_points = subprocess.run(["h5dump", "-d", f"{group}/point", str(dump)], capture_output=True, text=True, check=True).stdout
+    points = re.findall(r'"([a-z0-9_/]+)(?:\\000)*"', printed_points.split("DATA {")[1].split("ATTRIBUTE")[0])
+    tally.check(f"{name}: a row for each half-block", points == expected_points, points)
+    columns = [hdf5_floats(dump, f"{group}/{c}", work, "d") for c in COLUMNS]
+    for row, point in enumerate(points):
+        a, b = (hdf5_floats(dump, f"/{side}/{point}", work) for side in ("source", "destination"))
+        norms, apart = (math.hypot(*a), math.hypot(*b)), [abs(x - y) for x, y in zip(a, b)]
+        expected = [max(apart), math.fsum(apart) / len(apart), *norms, max(apart) / max(map(abs, a)),
+                    math.fsum(x * y for x, y in zip(a, b)) / norms[0] / norms[1]]
+        found = [column[row] for column in columns]
+        near = all(math.isclose(x, y, rel_tol=1e-9) for x, y in zip(found, expected))
+        tally.check(f"{name}: {point}", near and max(apart) > 0, (found, expected))
+
+
 def differences(fgconv, work):
-    """The group /difference of a dump, from the hidden states of the same dump; attributes are UTF-8 of any length."""
+    """The group /difference of a dump; attributes are UTF-8 of any length."""
     source, rounded, dump = work / "mod\u00e8le", work / "rounded", work / "dump.h5"
     source.symlink_to(GOLDEN / "llama_untied_fp32/hf")
     run(fgconv, ["-q", "--skip-default-tokens", "--dtype", "bfloat16", source, rounded], ranks=0)
     for ranks in (0, 3):
         dump.unlink(missing_ok=True)
         code, text = run(fgconv, ["validate", "--profile", "relaxed", "--dump", dump, source, rounded], ranks=ranks)
-        printed_points = subprocess.run(["h5dump", "-d", "/difference/point", str(dump)], capture_output=True, text=True, check=True).stdout
-        points = re.findall(r'"([a-z0-9_/]+)(?:\\000)*"', printed_points.split("DATA {")[1].split("ATTRIBUTE")[0])
-        tally.check(f"differences on {ranks} ranks: a row for each half-block", code == 0 and points == ["embedding", *(f"blocks/{b:04}/{item}" for b in range(2)
-                    for item in ("mixer", "mlp", "output")), "final_norm"], (code, text, points))
-        columns = [hdf5_floats(dump, f"/difference/{c}", work, "d")
-                   for c in ("largest", "mean", "source_norm", "destination_norm", "relative", "cosine")]
-        for row, point in enumerate(points):
-            a, b = (hdf5_floats(dump, f"/{side}/{point}", work) for side in ("source", "destination"))
-            norms, apart = (math.hypot(*a), math.hypot(*b)), [abs(x - y) for x, y in zip(a, b)]
-            expected = [max(apart), math.fsum(apart) / len(apart), *norms, max(apart) / max(map(abs, a)),
-                        math.fsum(x * y for x, y in zip(a, b)) / norms[0] / norms[1]]
-            found = [column[row] for column in columns]
-            near = all(math.isclose(x, y, rel_tol=1e-9) for x, y in zip(found, expected))
-            tally.check(f"differences on {ranks} ranks: {point}", near and max(apart) > 0, (found, expected))
+        tally.check(f"differences on {ranks} ranks: exit", code == 0, text)
+        points = ["embedding", *(f"blocks/{b:04}/{item}" for b in range(2) for item in ITEMS), "final_norm"]
+        check_rows(f"differences on {ranks} ranks", dump, "/difference", points, work)
         text = subprocess.run(["h5dump", "-A", str(dump)], capture_output=True, text=True, check=True).stdout
         tally.check(f"attributes on {ranks} ranks: of variable length, UTF-8", text.count("H5T_VARIABLE") == text.count("ATTRIBUTE ") == text.count("CSET_UTF8") > 20
                     and f"{work}/mod" in text, [text.count(w) for w in ("H5T_VARIABLE", "ATTRIBUTE ", "CSET_UTF8")])
+
+
+def differences_of_vision(fgconv, work):
+    """The same of a vision encoder."""
+    source, changed, dump = DATA / "fast_llm/llava/basic/hf", work / "changed_vision", work / "vision.h5"
+    shutil.copytree(source, changed, symlinks=True)
+    held = tensors(source)
+    dtype, shape, data = held[PATCHES]
+    held[PATCHES] = dtype, shape, b"\x00\x3f" + data[2:]  # 0.5
+    (changed / "model.safetensors").unlink()
+    write_safetensors(changed / "model.safetensors", held)
+    for ranks in (0, 3):
+        dump.unlink(missing_ok=True)
+        code, text = run(fgconv, ["validate", "--atol", "9", "--dump", dump, source, changed], ranks=ranks)
+        tally.check(f"differences of vision on {ranks} ranks: exit", code == 0, text)
+        points = ["vision/embedding", *(f"vision/blocks/{b:04}/{item}" for b in range(2) for item in ITEMS), "vision/adapter"]
+        check_rows(f"differences of vision on {ranks} ranks", dump, "/difference/vision", points, work)
 
 
 def main():
@@ -177,7 +205,7 @@ def main():
     parser.add_argument("--fgconv", required=True)
     fgconv = pathlib.Path(parser.parse_args().fgconv).resolve()
     with tempfile.TemporaryDirectory() as folder:
-        for test in (across_formats, not_convertible, rotary_spellings, templates, tied, statistics, differences):
+        for test in (across_formats, not_convertible, rotary_spellings, templates, tied, statistics, differences, differences_of_vision):
             test(fgconv, pathlib.Path(folder))
     return tally.end()
 
