@@ -4,6 +4,7 @@
 It is whole by itself, holds the report it was made from, stays small for a large model, and no text of a checkpoint becomes markup. Where Chromium is installed, it
 opens the page.
 """
+import html
 import html.parser
 import json
 import pathlib
@@ -75,6 +76,9 @@ def converted(fgconv, folder):
     hardware = report["hardware"]
     computed = f"{', '.join(hardware['processors'])}, {hardware['kernels']} kernels of OpenBLAS"
     tally.check("what it was computed on", hardware["device"] == "cpu" and computed in markup, hardware)
+    warnings = report["warnings"]
+    top = html.unescape(markup[:markup.index("<h2>")])
+    tally.check("its warnings stand below the verdict", warnings and all(w in top for w in warnings) and "see above" not in top, (warnings, top))
     tally.check("no text becomes markup", HOSTILE not in markup and "<img" not in markup and "a<b>" not in markup)
     tally.check("hostile text is shown", "&#60;/script&#62;&#60;img src=x onerror=alert(1)&#62;" in markup)
     code, text = run(fgconv, ["report", out, folder / "again.html"], ranks=0)

@@ -25,7 +25,8 @@ static const char style[] =
     ".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;width:100%}"
     "th,td{text-align:left;padding:.2rem .7rem .2rem 0;border-bottom:1px solid var(--line);"
     "vertical-align:top}th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right;white-space:nowrap}"
-    "td.m{font-family:ui-monospace,monospace;font-size:.8rem;overflow-wrap:break-word}"
+    "td.m{font-family:ui-monospace,monospace;font-size:.8rem;overflow-wrap:anywhere;"
+    "min-width:12rem}h1::first-letter{text-transform:uppercase}.legend span{white-space:nowrap}"
     "td.k{white-space:nowrap}details{margin:.4rem 0}summary{cursor:pointer;color:var(--a)}"
     "svg{width:100%;min-width:32rem;height:auto;display:block}.grid{stroke:var(--line)}text{fill:var(--soft);"
     "font-size:11px}"
@@ -46,7 +47,7 @@ enum { EMBEDDED_TENSORS = 200 }; /* with more, the JSON in the page has the map 
 static void fact(const fg_page *page, const char *name, const char *value) {
     if (!value || !*value) return;
     fg_page_row(page, NULL);
-    fg_page_cell(page, NULL, name);
+    fg_page_cell(page, "k", name);
     fg_page_cell(page, "m", value);
     fg_page_row_end(page);
 }
@@ -136,10 +137,21 @@ static const char *verdict_of(const json_t *report) {
     return strcmp(verdict, "within_tolerance") == 0 ? "within tolerance" : verdict;
 }
 
-/* The summary's first line, then its others. */
+/* Its line about warnings says where a terminal has them. */
+static fg_status summarize(const json_t *report, const fg_headline *headline, fg_buffer *summary,
+                           fg_error *err) {
+    json_t *rest;
+    FG_CALL_NEW(rest, fg_json_copy(report, err));
+    json_object_del(rest, "warnings");
+    fg_status status = fg_report_summary(rest, headline, summary, err);
+    json_decref(rest);
+    return status;
+}
+
+/* The summary's first line, then its others, and the warnings themselves. */
 static void verdict(const fg_page *page, const json_t *report, const fg_headline *headline) {
     fg_buffer summary = {0};
-    if (page->err->status == FG_OK) fg_report_summary(report, headline, &summary, page->err);
+    if (page->err->status == FG_OK) summarize(report, headline, &summary, page->err);
     if (page->err->status == FG_OK) {
         char *end = strchr(summary.data, '\n');
         if (end) *end = '\0';
@@ -152,6 +164,7 @@ static void verdict(const fg_page *page, const json_t *report, const fg_headline
         fg_page_raw(page, "</pre></div>\n");
     }
     fg_buffer_free(&summary);
+    fg_page_warnings(page, report);
     facts(page, report);
     plan(page, report);
 }

@@ -140,8 +140,9 @@ void fg_page_differences(const fg_page *page, const fg_page_stack_of_blocks *blo
     if (!json_array_size(blocks->list)) return;
     const scale s = scale_of(blocks);
     fg_page_rawf(page,
-                 "<p class=legend><i class=mixer></i>mixer <i class=mlp></i>MLP <i class=output></i>output "
-                 "of the block <i class=final_norm></i>%s, %s</p>\n",
+                 "<p class=legend><span><i class=mixer></i>mixer</span> <span><i class=mlp></i>MLP</span> "
+                 "<span><i class=output></i>output of the block</span> <span><i class=final_norm></i>%s, "
+                 "%s</span></p>\n",
                  blocks->first, blocks->ends);
     fg_page_rawf(page, "<div class=wide><svg viewBox='0 0 %d %d' role=img aria-label='%s'>\n", WIDTH,
                  TOP + PLOT + ZERO_GAP + 40, blocks->title);

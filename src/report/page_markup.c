@@ -1,5 +1,6 @@
 #include "report/page_markup.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,14 +25,29 @@ void fg_page_rawf(const fg_page *page, const char *format, ...) {
         fg_page_raw(page, text);
 }
 
-void fg_page_text(const fg_page *page, const char *text) {
-    for (; text && *text; text++) {
+static void put_text(const fg_page *page, const char *text, const char *end) {
+    while (text < end) {
         size_t plain = strcspn(text, "&<>\"'");
+        if (plain > (size_t)(end - text)) plain = (size_t)(end - text);
         if (page->err->status == FG_OK) fg_buffer_add(page->out, text, plain, page->err);
         text += plain;
-        if (!*text) return;
-        fg_page_rawf(page, "&#%d;", *text);
+        if (text < end) fg_page_rawf(page, "&#%d;", *text++);
     }
+}
+
+void fg_page_text(const fg_page *page, const char *text) {
+    if (text) put_text(page, text, text + strlen(text));
+}
+
+void fg_page_name(const fg_page *page, const char *name) {
+    for (const char *at = name; at && *at; at++) {
+        bool between = (*at == '.' || *at == '/') && at > name && at[1];
+        if (!between || !isalnum((unsigned char)at[-1]) || at[1] == '.') continue;
+        put_text(page, name, at + 1);
+        fg_page_raw(page, "<wbr>");
+        name = at + 1;
+    }
+    fg_page_text(page, name);
 }
 
 void fg_page_json(const fg_page *page, const json_t *value) {
@@ -94,7 +110,7 @@ void fg_page_cell(const fg_page *page, const char *class_name, const char *text)
         fg_page_rawf(page, "<td class=%s>", class_name);
     else
         fg_page_raw(page, "<td>");
-    fg_page_text(page, text);
+    class_name &&strcmp(class_name, "m") == 0 ? fg_page_name(page, text) : fg_page_text(page, text);
 }
 
 void fg_page_bytes_cell(const fg_page *page, uint64_t bytes) {

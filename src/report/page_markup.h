@@ -18,6 +18,8 @@ void fg_page_raw(const fg_page *page, const char *markup);
 void fg_page_rawf(const fg_page *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Anything else. NULL is nothing. */
 void fg_page_text(const fg_page *page, const char *text);
+/* A name or a path, which may be broken behind its dots, but for those of "{0..79}", and its slashes. */
+void fg_page_name(const fg_page *page, const char *name);
 /* JSON inside of a script element, which no text in it can end. */
 void fg_page_json(const fg_page *page, const json_t *value);
 
@@ -30,7 +32,7 @@ void fg_page_fold_end(const fg_page *page);
 void fg_page_table(const fg_page *page, const char *const *titles);
 void fg_page_table_end(const fg_page *page);
 void fg_page_row(const fg_page *page, const char *class_name);
-/* A cell; `class_name` may be NULL. */
+/* A cell; `class_name` may be NULL. One of class "m" is a name. */
 void fg_page_cell(const fg_page *page, const char *class_name, const char *text);
 void fg_page_bytes_cell(const fg_page *page, uint64_t bytes);
 void fg_page_row_end(const fg_page *page);

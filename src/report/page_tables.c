@@ -46,7 +46,7 @@ static void sources_cell(const fg_page *page, const json_t *entry) {
     fg_page_raw(page, "<td class=m>");
     for (size_t i = 0; i < json_array_size(sources); i++) {
         if (i) fg_page_raw(page, "<br>+ ");
-        fg_page_text(page, json_string_value(json_array_get(sources, i)));
+        fg_page_name(page, json_string_value(json_array_get(sources, i)));
     }
 }
 
@@ -294,6 +294,8 @@ void fg_page_tokens(const fg_page *page, const json_t *report) {
 
 /* ---- the rest ---- */
 
+enum { OPEN_WARNINGS = 5 }; /* more of them are folded */
+
 /* Texts, or objects with `key` and a reason. */
 static void list(const fg_page *page, const json_t *items, const char *noun, bool open) {
     static const char *const titles[] = {NULL};
@@ -312,11 +314,22 @@ static void list(const fg_page *page, const json_t *items, const char *noun, boo
     fg_page_fold_end(page);
 }
 
+void fg_page_warnings(const fg_page *page, const json_t *report) {
+    const json_t *warnings = json_object_get(report, "warnings");
+    list(page, warnings, "warning", json_array_size(warnings) <= OPEN_WARNINGS);
+}
+
 void fg_page_lists(const fg_page *page, const json_t *report) {
-    fg_page_heading(page, "More", NULL);
-    list(page, json_object_get(report, "warnings"), "warning", true);
-    list(page, json_object_get(report, "dropped"), "dropped tensor", false);
-    list(page, json_object_get(report, "left_files"), "file that was not copied", false);
-    list(page, json_object_get(report, "made_files"), "file that was rewritten", false);
-    list(page, json_object_get(report, "copied_files"), "copied file", false);
+    static const struct {
+        const char *key, *noun;
+    } lists[] = {{"dropped", "dropped tensor"},
+                 {"left_files", "file that was not copied"},
+                 {"made_files", "file that was rewritten"},
+                 {"copied_files", "copied file"}};
+    enum { LISTS = sizeof lists / sizeof *lists };
+    size_t items = 0;
+    for (size_t i = 0; i < LISTS; i++) items += json_array_size(json_object_get(report, lists[i].key));
+    if (items) fg_page_heading(page, "More", NULL);
+    for (size_t i = 0; i < LISTS; i++)
+        list(page, json_object_get(report, lists[i].key), lists[i].noun, false);
 }

@@ -12,7 +12,9 @@ void fg_page_ranks(const fg_page *page, const json_t *report);
 /* How far logits are apart, of the two models and by rounding. */
 void fg_page_rounding(const fg_page *page, const json_t *report);
 void fg_page_tokens(const fg_page *page, const json_t *report);
-/* Warnings, tensors and files that were left out, what was not tested. */
+/* Without a heading. */
+void fg_page_warnings(const fg_page *page, const json_t *report);
+/* Tensors and files that were left out, and other files. */
 void fg_page_lists(const fg_page *page, const json_t *report);
 
 #endif
