@@ -30,8 +30,8 @@ enum { LOOK = 20 };
  * worked. mpirun takes a second one within 5 seconds for haste, and ends without waiting for its ranks. */
 static const double SLURM_WORKS = 6;
 
-/* What mpirun returns when it fails itself: 1, or, of Open MPI 5, what is above 128 + the number of any signal.
- * Open MPI 4 returns 205 when a node is lost, which the batch scripts know. */
+/* What mpirun returns when it fails itself: 1, or, of Open MPI 5, what is above 128 + the number of any
+ * signal. Open MPI 4 returns 205 when a node is lost, which the batch scripts know. */
 enum { MPIRUN_FAILED = 1, HIGHEST_OF_RANKS = 128 + 64, NODE_LOST = 205 };
 
 typedef struct launching {
