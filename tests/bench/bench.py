@@ -183,10 +183,10 @@ class Bench:
                        statistics.median(times) <= most_seconds and peak <= most_memory * MEBIBYTE)
 
     def planning(self):
-        self.plan("plan of 100,000 tensors", self.sparse("many", 100_000), [], 2, 300)
-        self.plan("plan of 100,000 experts, to Fast-LLM", self.sparse("experts", 100_000), ["--to", "fast_llm"], 2, 300)
+        self.plan("plan of 100,000 tensors", self.sparse("many", 100_000), [], 2, 150)
+        self.plan("plan of 100,000 experts, to Fast-LLM", self.sparse("experts", 100_000), ["--to", "fast_llm"], 2, 150)
         if not self.quick:
-            self.plan("plan of 1,000,000 tensors", self.sparse("many", 1_000_000), [], 10, 2048)
+            self.plan("plan of 1,000,000 tensors", self.sparse("many", 1_000_000), [], 10, 600)
 
     def texts(self):
         """Texts of 1 MB, a JSON string a line: Python's own sources, which have some of every script."""
