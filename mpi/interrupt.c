@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/error_json.h"
+
 /* Known to the thread that waits for signals, which has no arguments to get them by. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fg_stage *guarded; /* under the lock, as what follows */
@@ -17,6 +19,8 @@ static unsigned guarded_file_count;
 static atomic_uint delay_ms;
 static atomic_int finished = -1; /* the exit code of a run that is over */
 static pid_t launcher;           /* known before the thread begins; 0: none */
+static FILE *document_out;       /* with --json; NULL: none */
+static const bool *document_printed;
 
 /* Between two looks at the launcher. Open MPI ends a rank a second after it lost its launcher, and then
  * nobody removes what is half written. */
@@ -48,17 +52,19 @@ static const char *name_of(int which) {
 }
 
 /* A signal that comes after the rename stops a run whose result is there. */
+static const char *what_is_left(void) {
+    if (!guarded) return "";
+    if (fg_stage_published(guarded)) return "; the destination is complete";
+    return guarded->keeps ? "; nothing was published; --resume continues " : "; nothing was published";
+}
+
 static void say_goodbye(int which) {
-    if (!guarded) {
-        fprintf(stderr, "\nfgconv: stopped by %s\n", name_of(which));
-    } else if (fg_stage_published(guarded)) {
-        fprintf(stderr, "\nfgconv: stopped by %s; the destination is complete\n", name_of(which));
-    } else if (guarded->keeps) {
-        fprintf(stderr, "\nfgconv: stopped by %s; nothing was published; --resume continues %s\n",
-                name_of(which), guarded->partial);
-    } else {
-        fprintf(stderr, "\nfgconv: stopped by %s; nothing was published\n", name_of(which));
-    }
+    fg_error stopped = {0};
+    bool keeps = guarded && !fg_stage_published(guarded) && guarded->keeps;
+    fg_fail(&stopped, (fg_status)(128 + (which ? which : SIGTERM)), "stopped by %s%s%s", name_of(which),
+            what_is_left(), keeps ? guarded->partial : "");
+    fprintf(stderr, "\nfgconv: %s\n", stopped.text);
+    if (document_out && !*document_printed) fg_error_json(&stopped, document_out);
 }
 
 static void flush_journal(void) {
@@ -108,6 +114,11 @@ fg_status fg_interrupt_start(bool launched, fg_error *err) {
     if (!failed) failed = pthread_create(&thread, NULL, watch, NULL);
     if (!failed) failed = pthread_detach(thread);
     return failed ? fg_fail_errno(err, failed, "cannot start the thread that waits for signals") : FG_OK;
+}
+
+void fg_interrupt_document(FILE *out, const bool *printed) {
+    document_printed = printed;
+    document_out = out;
 }
 
 void fg_interrupt_guard(fg_stage *stage) {

@@ -10,6 +10,8 @@
 #ifndef FG_MPI_INTERRUPT_H
 #define FG_MPI_INTERRUPT_H
 
+#include <stdio.h>
+
 #include "copy/journal.h"
 #include "copy/publish.h"
 
@@ -17,6 +19,9 @@
  * that stand for a failed write (SIGPIPE, SIGXFSZ) are ignored from here on. Before MPI_Init.
  * `launched`: by a launcher, whose end ends this process, too. */
 fg_status fg_interrupt_start(bool launched, fg_error *err);
+/* With --json: where a signal prints what it did as an error (base/error_json.h), unless `printed` says that
+ * a document was printed. Borrowed; before the thread starts. */
+void fg_interrupt_document(FILE *out, const bool *printed);
 /* The stage that a signal has to abandon; NULL: none. Set on rank 0 while DST.partial exists. */
 void fg_interrupt_guard(fg_stage *stage);
 /* The journal that a signal has to flush; NULL: none. Set on every rank while it is open. */

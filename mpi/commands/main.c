@@ -155,6 +155,7 @@ int main(int argc, char **argv) {
                   .printed = &printed,
                   .argc = argc,
                   .argv = argv};
+    if (launch.rank == 0 && asks_for_json(&run)) fg_interrupt_document(run.out, run.printed);
     int code = FG_OK; /* of mpirun */
     fg_status status = parse_command_line(&options, &catalogue, argc, argv, &err);
     if (status == FG_OK) status = check_ranks(&options, &launch, &err);

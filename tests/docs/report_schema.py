@@ -5,9 +5,11 @@ import copy
 import json
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from checkpoint import DATA, ROOT, Tally, environment, load, run, tensors, write_safetensors  # noqa: E402
@@ -202,6 +204,18 @@ def outputs(tally, fgconv, place):
         tally.check(f"{part}: every member of the schema was printed", not missing, missing)
 
 
+def interrupted(tally, fgconv, place):
+    """A signal ends a run with an object, too."""
+    arguments = ["validate", "--json", "-g", "--max-new-tokens", "1000000", "Qwen3-0.6B", "Qwen3-0.6B"]
+    running = subprocess.Popen([fgconv, *arguments], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    time.sleep(1)
+    running.send_signal(signal.SIGINT)
+    out, told = running.communicate(timeout=60)
+    error = parsed(out)
+    tally.check("SIGINT: one object", error and error["exit"] == running.returncode == 130 and error["what"].startswith("stopped by SIGINT"), out + told)
+    tally.check("SIGINT: as the schema says", error and not all_problems(error, SCHEMA["$defs"]["error"]), error)
+
+
 def old_directory(place):
     """A Forgather directory without the stamps of a version."""
     config = load(place / "run/config.json")
@@ -254,6 +268,7 @@ def main():
                 can_fail(tally, report)
         failures(tally, fgconv, place)
         outputs(tally, fgconv, place)
+        interrupted(tally, fgconv, place)
     every_command(tally, fgconv)
     commands = set(SCHEMA["properties"]["command"]["enum"])
     tally.check("there is a report of each command that the schema names", seen == commands, f"missing: {commands - seen}")
