@@ -442,9 +442,8 @@ done:
 }
 
 static char *put_text(char *at, const char *text) {
-    size_t length = strlen(text);
-    memcpy(at, text, length);
-    return at + length;
+    while (*text) *at++ = *text++;
+    return at;
 }
 
 static char *put_u64(char *at, uint64_t number) {
