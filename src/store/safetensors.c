@@ -328,7 +328,7 @@ typedef struct usual {
 } usual;
 
 static fg_status grow_usual(usual *u, fg_error *err) {
-    size_t tensors = u->capacity, ranges = u->capacity;
+    size_t tensors = u->capacity, ranges = tensors;
     FG_CALL(fg_grow(&u->tensors, u->count, &tensors, sizeof *u->tensors, err));
     FG_CALL(fg_grow(&u->ranges, u->count, &ranges, sizeof *u->ranges, err));
     return fg_grow(&u->names, u->count, &u->capacity, sizeof *u->names, err);
