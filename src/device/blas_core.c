@@ -14,27 +14,53 @@ extern void gotoblas_dynamic_quit(void) __attribute__((weak));
 static const char *const old_cores[] = {"Prescott", "Core2",     "Penryn",    "Dunnington", "Nehalem",
                                         "Opteron",  "Barcelona", "Bulldozer", "Sandybridge"};
 
-/* Haswell's need AVX2 and FMA and nothing else; those for AVX-512 are faster on some of these processors and
- * slower on others. */
-const char *fg_blas_core_better(const char *chosen, bool has_avx2_and_fma) {
-    for (size_t i = 0; has_avx2_and_fma && i < sizeof old_cores / sizeof *old_cores; i++) {
-        if (strcmp(chosen, old_cores[i]) == 0) return "Haswell";
+/* Kernels that many processors can run, the fastest first, and what they need. */
+typedef struct shared_core {
+    const char *name;
+    fg_blas_vectors needs;
+} shared_core;
+
+#ifdef __aarch64__
+static const shared_core shared_cores[] = {{"armv8", FG_BLAS_VECTORS_FEW}};
+#else
+static const shared_core shared_cores[] = {{"SkylakeX", FG_BLAS_VECTORS_AVX512},
+                                           {"Haswell", FG_BLAS_VECTORS_AVX2},
+                                           {"Nehalem", FG_BLAS_VECTORS_SSE4},
+                                           {"Prescott", FG_BLAS_VECTORS_FEW}};
+#endif
+
+static unsigned first_shared(fg_blas_vectors vectors) {
+    unsigned i = 0;
+    while (shared_cores[i].needs > vectors) i++;
+    return i;
+}
+
+const char *fg_blas_core_better(const char *chosen, fg_blas_vectors vectors) {
+    if (vectors < FG_BLAS_VECTORS_AVX2) return NULL;
+    for (size_t i = 0; i < sizeof old_cores / sizeof *old_cores; i++) {
+        if (strcmp(chosen, old_cores[i]) == 0) return shared_cores[first_shared(vectors)].name;
     }
     return NULL;
 }
 
-static bool has_avx2_and_fma(void) {
+/* Of this processor. Skylake's kernels use all five parts of AVX-512 that the first server processors had. */
+static fg_blas_vectors own_vectors(void) {
 #ifdef __x86_64__
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-    return false;
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+    if (avx2 && avx512) return FG_BLAS_VECTORS_AVX512;
+    if (avx2) return FG_BLAS_VECTORS_AVX2;
+    if (__builtin_cpu_supports("sse4.2")) return FG_BLAS_VECTORS_SSE4;
 #endif
+    return FG_BLAS_VECTORS_FEW;
 }
 
 const char *fg_blas_core_advice(void) {
     const char *users = getenv(FG_BLAS_CORE_VARIABLE);
     if (users && *users) return NULL;
-    return fg_blas_core_better(fg_device_cpu_kernels(), has_avx2_and_fma());
+    return fg_blas_core_better(fg_device_cpu_kernels(), own_vectors());
 }
 
 /* ---- another choice ---- */
@@ -65,21 +91,10 @@ bool fg_blas_core_take(const char *core) {
 
 /* ---- in common ---- */
 
-#ifdef __aarch64__
-static const char *const common_cores[] = {"armv8"};
-#else
-static const char *const common_cores[] = {"Haswell", "Nehalem", "Prescott"};
-#endif
-
 const char *fg_blas_core_common(unsigned index) {
-    return index < sizeof common_cores / sizeof *common_cores ? common_cores[index] : NULL;
+    return index < sizeof shared_cores / sizeof *shared_cores ? shared_cores[index].name : NULL;
 }
 
 unsigned fg_blas_core_first_common(void) {
-#ifdef __x86_64__
-    if (has_avx2_and_fma()) return 0;
-    return __builtin_cpu_supports("sse4.2") ? 1 : 2;
-#else
-    return 0;
-#endif
+    return first_shared(own_vectors());
 }

@@ -1,6 +1,6 @@
 /* Which of OpenBLAS's kernels run. OpenBLAS chooses when the program is loaded, by a list of the processors
  * that it knows; on one that is newer than the list it takes kernels of 2004 (0.3.21 on Intel's family 6
- * model 207: 17 instead of 70 GFLOP/s a core). Kernels differ in the last bits of their products, so ranks
+ * model 207: 17 instead of 70 GFLOP/s a core with Haswell's kernels and 120 with Skylake's). Kernels differ in the last bits of their products, so ranks
  * that compute together need the same ones.
  */
 #ifndef FG_DEVICE_BLAS_CORE_H
@@ -11,9 +11,17 @@
 /* The environment variable that OpenBLAS looks at when it chooses. */
 #define FG_BLAS_CORE_VARIABLE "OPENBLAS_CORETYPE"
 
+/* What a processor has for the inner loops of products; each has what stands before it, too. */
+typedef enum fg_blas_vectors {
+    FG_BLAS_VECTORS_FEW,
+    FG_BLAS_VECTORS_SSE4, /* SSE4.2 */
+    FG_BLAS_VECTORS_AVX2, /* with FMA */
+    FG_BLAS_VECTORS_AVX512,
+} fg_blas_vectors;
+
 /* The value of that variable that suits a processor better than the kernels named `chosen`; NULL: they are
  * right. */
-const char *fg_blas_core_better(const char *chosen, bool has_avx2_and_fma);
+const char *fg_blas_core_better(const char *chosen, fg_blas_vectors vectors);
 /* The same for this process and processor. NULL too where the user has set the variable. */
 const char *fg_blas_core_advice(void);
 /* The kernels of that name run from now on; false: this library does not have them, this processor cannot run
