@@ -115,9 +115,9 @@ static channel *channel_of(const fg_grid *g, unsigned member) {
     return &all[g->ranks->node_rank + (int)member - (int)g->member];
 }
 
-/* With more stages than models several micro-batches of one are on their way: there is one box. */
-static bool uses_memory(const fg_grid *g, uint64_t numbers) {
-    return g->ranks->node_count == 1 && g->stages > 1 && g->stages <= g->models && numbers <= LARGEST_BOX;
+/* A model has one box of each stage: it has been emptied when its micro-batch comes round again. */
+static bool uses_memory(const fg_grid *g, const fg_grid_load *load) {
+    return g->ranks->node_count == 1 && g->stages > 1 && load->one_at_a_time && load->numbers <= LARGEST_BOX;
 }
 
 /* Behind the channels: what a stage hands over of a model. */
@@ -227,9 +227,9 @@ static size_t memory_bytes(const fg_grid *g) {
            (size_t)g->stages * FG_GRID_LANES * g->box * sizeof(float);
 }
 
-fg_status fg_grid_open(fg_grid *g, uint64_t numbers, fg_error *err) {
+fg_status fg_grid_open(fg_grid *g, const fg_grid_load *load, fg_error *err) {
     bool sends = exchanges_by_message(g);
-    if (uses_memory(g, numbers)) g->box = numbers;
+    if (uses_memory(g, load)) g->box = load->numbers;
     g->sharing = (fg_row_sharing){.member = g->member,
                                   .members = g->members,
                                   .slot = SLOT,
@@ -252,11 +252,11 @@ void fg_grid_close(fg_grid *g) {
 }
 
 /* The stage's slots; of its own boxes and those of the stage before what this rank looks at. */
-uint64_t fg_grid_bytes(const fg_grid *g, uint64_t numbers) {
+uint64_t fg_grid_bytes(const fg_grid *g, const fg_grid_load *load) {
     uint64_t slots = g->members == 1 ? 0
                      : g->in_node    ? 2
                                      : 1,
-             boxes = uses_memory(g, numbers) ? 2 * FG_GRID_LANES * numbers : 0;
+             boxes = uses_memory(g, load) ? 2 * FG_GRID_LANES * load->numbers : 0;
     return (g->members * slots * SLOT + boxes) * sizeof(float);
 }
 

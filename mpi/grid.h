@@ -43,12 +43,18 @@ typedef struct fg_grid {
  * (on a GPU) get a stage for each rank. */
 fg_status fg_grid_lay_out(fg_grid *grid, const fg_ranks *ranks, unsigned models, bool share_rows,
                           fg_error *err);
-/* Collective, after that; stages will hand over `numbers` of each model at a time. */
-fg_status fg_grid_open(fg_grid *grid, uint64_t numbers, fg_error *err);
+/* What goes from stage to stage. */
+typedef struct fg_grid_load {
+    uint64_t numbers;   /* of a micro-batch */
+    bool one_at_a_time; /* there is one micro-batch of each model */
+} fg_grid_load;
+
+/* Collective, after that. */
+fg_status fg_grid_open(fg_grid *grid, const fg_grid_load *load, fg_error *err);
 /* Collective. In any case. */
 void fg_grid_close(fg_grid *grid);
 /* What one rank allocates for it. */
-uint64_t fg_grid_bytes(const fg_grid *grid, uint64_t numbers);
+uint64_t fg_grid_bytes(const fg_grid *grid, const fg_grid_load *load);
 
 unsigned fg_grid_stage_of(const fg_grid *grid, uint64_t block);
 /* Ranks of a stage. */
@@ -56,8 +62,8 @@ unsigned fg_grid_members(const fg_grid *grid, unsigned stage);
 /* The rank that is `member` of a stage. */
 int fg_grid_rank(const fg_grid *grid, unsigned stage, unsigned member);
 
-/* Whether stages hand over in memory, which goes on while they compute: with all ranks on one node, and not
- * too many numbers. Else they send messages. */
+/* Whether stages hand over in memory, which goes on while they compute: with all ranks on one node, one
+ * micro-batch, and not too many numbers. Else they send messages. */
 bool fg_grid_hands_over(const fg_grid *grid);
 /* This rank's part of `values`, which all members of its stage hold, for the next stage. */
 void fg_grid_hand_over(fg_grid *grid, unsigned model, const float *values, uint64_t numbers);

@@ -13,11 +13,12 @@ enum { SLEEPS_IN_A_WAIT = 8 };
 void fg_patience_wait(fg_patience *p) {
     double now = fg_clock_seconds();
     if (p->begun == 0) p->begun = now;
-    double waited = now - p->begun, sleep = waited / SLEEPS_IN_A_WAIT;
+    double waited = now - p->begun, sleep = waited / SLEEPS_IN_A_WAIT,
+           longest = p->longest_sleep > 0 ? p->longest_sleep : LONGEST_SLEEP;
     if (waited < AT_ONCE) {
         sched_yield();
         return;
     }
-    if (sleep > LONGEST_SLEEP) sleep = LONGEST_SLEEP;
+    if (sleep > longest) sleep = longest;
     nanosleep(&(struct timespec){.tv_nsec = (long)(sleep * 1e9)}, NULL);
 }

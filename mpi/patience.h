@@ -4,9 +4,10 @@
 #ifndef FG_MPI_PATIENCE_H
 #define FG_MPI_PATIENCE_H
 
-/* Start from zeros for each thing that is waited for. */
+/* Start from zeros for each thing that is waited for. Seconds. */
 typedef struct fg_patience {
-    double begun; /* seconds of a clock; 0: not yet */
+    double begun;         /* of a clock; 0: not yet */
+    double longest_sleep; /* 0: as suits what comes by itself */
 } fg_patience;
 
 /* Between two looks. */

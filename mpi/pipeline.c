@@ -194,9 +194,16 @@ static uint64_t held_keys_bytes(const fg_pipeline *p) {
     return most;
 }
 
+/* A generation gets to the end of each micro-batch before it begins the next. */
+static fg_grid_load load_of(const fg_pipeline *p) {
+    return (fg_grid_load){.numbers = p->batch * p->hidden,
+                          .one_at_a_time = p->room || p->batch >= p->prompt->token_count};
+}
+
 static uint64_t buffer_bytes(const fg_pipeline *p) {
     uint64_t numbers = runs_in_place(p) ? 0 : p->batch * p->hidden, bytes;
-    bytes = fg_grid_bytes(&p->grid, p->batch * p->hidden);
+    const fg_grid_load load = load_of(p);
+    bytes = fg_grid_bytes(&p->grid, &load);
     for (unsigned m = 0; m < p->model_count; m++) {
         numbers += normed_count(p) + (runs_in_place(p) ? 0 : stream_count(p));
         bytes += fg_model_scratch_bytes(p->pair->models[m], positions_of(p));
@@ -235,7 +242,8 @@ fg_status fg_pipeline_open(fg_pipeline *p, fg_error *err) {
     choose_batch(p);
     if (fg_pipeline_check(p->pair, p->prompt, err) == FG_OK && make_buffers(p, err) == FG_OK) preload(p, err);
     FG_CALL(fg_ranks_agree(ranks_of(p), err));
-    FG_CALL(fg_grid_open(&p->grid, p->batch * p->hidden, err));
+    const fg_grid_load load = load_of(p);
+    FG_CALL(fg_grid_open(&p->grid, &load, err));
     for (unsigned m = 0; m < p->model_count; m++) fg_model_share_rows(p->pair->models[m], &p->grid.sharing);
     return FG_OK;
 }
