@@ -1,8 +1,11 @@
+#define _GNU_SOURCE /* sched_getaffinity */
 #include "hardware.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/json.h"
@@ -91,6 +94,15 @@ fg_status fg_hardware_report(const fg_hardware *hardware, json_t *report, fg_err
     FG_CALL(fg_json_put(entry, "processors", json_incref(hardware->processors), err));
     if (!hardware->kernels) return FG_OK;
     return fg_json_put(entry, "kernels", json_string(hardware->kernels), err);
+}
+
+unsigned fg_hardware_own_processors(const fg_ranks *ranks) {
+    cpu_set_t bound;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    int share = online > 0 ? (int)online / ranks->node_size : 0;
+    bool known = sched_getaffinity(0, sizeof bound, &bound) == 0;
+    if (known && CPU_COUNT(&bound) < share) share = CPU_COUNT(&bound);
+    return share > 1 ? (unsigned)share : 1;
 }
 
 void fg_hardware_free(fg_hardware *hardware) {

@@ -20,6 +20,8 @@ fg_status fg_hardware_agree(const fg_ranks *ranks, const fg_device *device, fg_h
                             fg_error *err);
 /* Rank 0: its part "hardware". */
 fg_status fg_hardware_report(const fg_hardware *hardware, json_t *report, fg_error *err);
+/* Processors that this rank may use for itself: those it is bound to, at most its share of the node's. */
+unsigned fg_hardware_own_processors(const fg_ranks *ranks);
 void fg_hardware_free(fg_hardware *hardware);
 
 #endif

@@ -333,7 +333,8 @@ static fg_status one_block(const micro_batch *l, uint64_t block, float *stream, 
     fg_status status = FG_OK;
     fg_probe probe = {.visit = on_sublayer, .context = (void *)(uintptr_t)l};
     FG_TRY(fg_model_block(p->pair->models[l->model], block, p->caches[l->model], l->position, l->count,
-                          stream, &probe, err));
+                          stream, p->room ? NULL : &probe,
+                          err));    /* nobody asks for digests of a generation */
     FG_TRY((fg_status)err->status); /* what the probe met */
     FG_TRY(show_hidden(l, FG_DUMP_OUTPUT, block, l->position, l->count, stream, err));
     fg_pipeline_count(p, fg_model_block_bytes(p->pair->models[l->model], block) / p->grid.members);

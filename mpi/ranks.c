@@ -56,8 +56,8 @@ static void check(const fg_ranks *ranks, int code, const char *format, ...) {
 }
 
 /* MPI may carry a message of more bytes in pieces, each only while both ranks look: in a container without
- * the right to read another process's memory, 32 KiB at a time. A rank that sleeps for a millisecond then takes
- * 30 times as long (8 MiB: 120 instead of 4 ms). */
+ * the right to read another process's memory, 32 KiB at a time. A rank that sleeps for a millisecond then
+ * takes 30 times as long (8 MiB: 120 instead of 4 ms). */
 enum { SMALL_MESSAGE = 256 << 10 };
 static const double SHORT_SLEEP = 20e-6; /* seconds */
 

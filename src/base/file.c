@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/lfs_pointer.h"
+#include "base/read_team.h"
 
 /* One system call moves at most this much; Linux itself stops at 2 GiB. */
 enum { MAX_TRANSFER = 1 << 30, INTERRUPTIONS = 1000, DIRECTORY_BYTES = 4096 };
@@ -161,7 +162,7 @@ static fg_status nothing_read(const fg_file *file, size_t size, uint64_t offset,
     return fg_hint(err, "copy the file again: it is truncated, or was truncated while it was read");
 }
 
-fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t offset, fg_error *err) {
+static fg_status read_alone(const fg_file *file, void *buffer, size_t size, uint64_t offset, fg_error *err) {
     char *at = buffer;
     while (size) {
         ssize_t got;
@@ -173,6 +174,18 @@ fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t 
         at += got;
         size -= (size_t)got;
         offset += (uint64_t)got;
+    }
+    return FG_OK;
+}
+
+fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t offset, fg_error *err) {
+    fg_read_part parts[FG_READ_TEAM_MOST];
+    size_t count = fg_read_team_read(file->fd, buffer, size, offset, parts);
+    if (!count) return read_alone(file, buffer, size, offset, err);
+    for (size_t i = 0; i < count; i++) { /* what the team has not got */
+        const fg_read_part *part = &parts[i];
+        FG_CALL(
+            read_alone(file, part->to + part->got, part->size - part->got, part->offset + part->got, err));
     }
     return FG_OK;
 }

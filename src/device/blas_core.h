@@ -1,7 +1,7 @@
 /* Which of OpenBLAS's kernels run. OpenBLAS chooses when the program is loaded, by a list of the processors
  * that it knows; on one that is newer than the list it takes kernels of 2004 (0.3.21 on Intel's family 6
- * model 207: 17 instead of 70 GFLOP/s a core with Haswell's kernels and 120 with Skylake's). Kernels differ in the last bits of their products, so ranks
- * that compute together need the same ones.
+ * model 207: 17 GFLOP/s a core, where Haswell's reach 70 and Skylake's 120). Kernels differ in the last bits
+ * of their products, so ranks that compute together need the same ones.
  */
 #ifndef FG_DEVICE_BLAS_CORE_H
 #define FG_DEVICE_BLAS_CORE_H

@@ -22,6 +22,12 @@ typedef struct fg_real {
     float value;
 } fg_real;
 
+/* Rows of a weight in the device's memory: as float32, or as they are stored, if `takes_stored` says so. */
+typedef struct fg_panel {
+    const fg_real *values;
+    fg_dtype dtype;
+} fg_panel;
+
 /* Vectors [tokens, heads, size]; from token to token lie `stride` numbers. */
 typedef struct fg_heads {
     uint64_t tokens, heads, size, stride;
@@ -116,7 +122,7 @@ typedef struct fg_device {
     bool host_memory;        /* its memory is the host's: a cast makes one pointer of the other */
     bool heads_at_once;      /* `attend` needs scores of all heads at a time, not of one */
     uint64_t panel_bytes;    /* of a weight, as float32, that `linear` is best given at once */
-    uint64_t upcast_count;   /* elements that `upcast` is best given at once */
+    uint64_t load_bytes;     /* as stored, that `load` is best given at once */
     uint64_t tokens_at_once; /* most tokens of a `linear`: a tile, or more if that gives the same bits */
 
     /* The name of the processor that this rank computes on. */
@@ -134,21 +140,22 @@ typedef struct fg_device {
     uint64_t (*room)(void *state);
     fg_status (*put)(void *state, const float *from, uint64_t count, fg_real *to, fg_error *err);
     fg_status (*get)(void *state, const fg_real *from, uint64_t count, float *to, fg_error *err);
-    /* The host's memory for `bytes`, at most upcast_count of the largest elements, that the next `upcast`
-     * takes without another copy; NULL: it failed. The member may be NULL: any memory is as good. */
+    /* The host's memory for `bytes`, at most load_bytes, that the next `load` takes without another copy;
+     * NULL: it failed. The member may be NULL: any memory is as good. */
     void *(*stage)(void *state, uint64_t bytes, fg_error *err);
-    /* Elements as a checkpoint stores them, in the host's memory, become float32 on the device, exactly.
-     * The caller may overwrite `from` afterwards. */
-    fg_status (*upcast)(void *state, fg_dtype dtype, const void *from, uint64_t count, fg_real *to,
-                        fg_error *err);
+    /* Elements as a checkpoint stores them, in the host's memory, come to the device: as float32, exactly,
+     * or, if `as` is their own dtype, as they are. The caller may overwrite `from` afterwards. */
+    fg_status (*load)(void *state, fg_dtype dtype, const void *from, uint64_t count, fg_dtype as, fg_real *to,
+                      fg_error *err);
+    /* Whether `linear` takes a weight of this dtype as it is stored. NULL: float32 alone. */
+    bool (*takes_stored)(fg_dtype dtype);
 
     /* ---- products ---- */
 
     /* output[t * stride + r] = panel[r] . input[t], for the `rows` rows of a panel [rows, columns] of a
      * weight and `count` tokens [count, columns]. Sums depend on rows, columns and count alone. */
-    fg_status (*linear)(void *state, const fg_real *panel, uint64_t rows, uint64_t columns,
-                        const fg_real *input, uint64_t count, fg_real *output, uint64_t stride,
-                        fg_error *err);
+    fg_status (*linear)(void *state, fg_panel panel, uint64_t rows, uint64_t columns, const fg_real *input,
+                        uint64_t count, fg_real *output, uint64_t stride, fg_error *err);
     void (*attend)(void *state, const fg_attention_tile *tile);
 
     /* ---- rows ---- */

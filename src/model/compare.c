@@ -44,10 +44,12 @@ static void insert_top(fg_compare_top *top, uint64_t held, fg_compare_top one) {
 
 /* The largest finite logits of a row. */
 static void find_largest(const float *row, uint64_t column, uint64_t rows, int side, fg_compare_token *t) {
+    fg_compare_top *top = t->top[side];
     for (uint64_t i = 0; i < rows; i++) {
         if (!isfinite(row[i])) continue;
-        insert_top(t->top[side], t->finite[side]++,
-                   (fg_compare_top){.logit = row[i], .column = (uint32_t)(column + i)});
+        uint64_t held = t->finite[side]++;
+        if (held < FG_COMPARE_TOP || row[i] > top[FG_COMPARE_TOP - 1].logit) /* nearly never */
+            insert_top(top, held, (fg_compare_top){.logit = row[i], .column = (uint32_t)(column + i)});
     }
     if (t->finite[side]) t->largest[side] = t->top[side][0].logit;
 }

@@ -21,6 +21,12 @@ uint64_t fg_matrix_panel_rows(const fg_workspace *w, const fg_matrix *matrix) {
     return fg_max(1, rows);
 }
 
+/* What the panels of a matrix are kept as. */
+static fg_dtype panel_dtype(const fg_workspace *w, const fg_matrix *matrix) {
+    fg_dtype stored = matrix->weight.dtype;
+    return w->device->takes_stored && w->device->takes_stored(stored) ? stored : FG_F32;
+}
+
 static uint64_t panel_count(const fg_workspace *w, const fg_matrix *matrix) {
     uint64_t rows = fg_matrix_panel_rows(w, matrix);
     return (matrix->rows + rows - 1) / rows;
@@ -78,37 +84,43 @@ static fg_status load_slab(fg_workspace *w, const fg_matrix *matrix, uint64_t ro
 }
 
 static fg_status read_transposed(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
-                                 fg_real *values, fg_error *err) {
+                                 fg_dtype as, fg_real *values, fg_error *err) {
     fg_dtype dtype = matrix->weight.dtype;
     bool there = w->slab_of == matrix && row >= w->slab_row && row + rows <= w->slab_row + w->slab_rows;
     if (!there) FG_CALL(load_slab(w, matrix, row, rows, err));
     uint64_t first = (row - w->slab_row) * matrix->columns;
-    return w->device->upcast(w->state, dtype, (char *)w->slab.bytes + first * fg_dtype_size(dtype),
-                             rows * matrix->columns, values, err);
+    return w->device->load(w->state, dtype, (char *)w->slab.bytes + first * fg_dtype_size(dtype),
+                           rows * matrix->columns, as, values, err);
 }
 
-static fg_status read_rows(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
-                           fg_real *values, fg_error *err) {
+static fg_status read_straight(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
+                               fg_dtype as, fg_real *values, fg_error *err) {
     uint64_t columns = matrix->columns, at = matrix->first + row * matrix->pitch;
-    if (matrix->transposed) return read_transposed(w, matrix, row, rows, values, err);
+    size_t size = columns * fg_dtype_size(as);
     if (matrix->pitch == columns)
-        return fg_workspace_load(w, &matrix->weight, at, rows * columns, values, err);
+        return fg_workspace_load(w, &matrix->weight, at, rows * columns, as, values, err);
     for (uint64_t r = 0; r < rows; r++)
-        FG_CALL(fg_workspace_load(w, &matrix->weight, at + r * matrix->pitch, columns, values + r * columns,
-                                  err));
+        FG_CALL(fg_workspace_load(w, &matrix->weight, at + r * matrix->pitch, columns, as,
+                                  fg_real_at(values, r * size), err));
     return FG_OK;
 }
 
-fg_status fg_matrix_read(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
-                         fg_real *values, fg_error *err) {
-    fg_status status = read_rows(w, matrix, row, rows, values, err);
+static fg_status read_rows(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows, fg_dtype as,
+                           fg_real *values, fg_error *err) {
+    fg_status status = matrix->transposed ? read_transposed(w, matrix, row, rows, as, values, err)
+                                          : read_straight(w, matrix, row, rows, as, values, err);
     if (status != FG_OK) fg_where(err, "reading rows of %s", matrix->name);
     return status;
 }
 
+fg_status fg_matrix_read(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
+                         fg_real *values, fg_error *err) {
+    return read_rows(w, matrix, row, rows, FG_F32, values, err);
+}
+
 fg_status fg_vector_load(fg_workspace *w, const fg_vector *vector, uint64_t size, fg_real *to,
                          fg_error *err) {
-    fg_status status = fg_workspace_load(w, &vector->weight, vector->first, size, to, err);
+    fg_status status = fg_workspace_load(w, &vector->weight, vector->first, size, FG_F32, to, err);
     if (status != FG_OK) fg_where(err, "reading %s", vector->name);
     return status;
 }
@@ -127,14 +139,15 @@ static fg_status cached_panel(fg_workspace *w, fg_matrix *matrix, uint64_t index
                               fg_error *err) {
     fg_status status = FG_OK;
     fg_real *panel = NULL;
+    fg_dtype as = panel_dtype(w, matrix);
     uint64_t most = fg_matrix_panel_rows(w, matrix), row = index * most,
              rows = fg_min(most, matrix->rows - row);
-    uint64_t bytes = rows * matrix->columns * sizeof(float);
+    uint64_t bytes = rows * matrix->columns * fg_dtype_size(as);
     *values = matrix->cached_panels ? matrix->cached_panels[index] : NULL;
     if (*values || bytes > fg_workspace_room(w)) goto done;
     if (!matrix->cached_panels) FG_NEW(matrix->cached_panels, panel_count(w, matrix));
-    FG_TRY(w->device->allocate(w->state, rows * matrix->columns, &panel, err));
-    FG_TRY(fg_matrix_read(w, matrix, row, rows, panel, err));
+    FG_TRY(w->device->allocate(w->state, (bytes + sizeof *panel - 1) / sizeof *panel, &panel, err));
+    FG_TRY(read_rows(w, matrix, row, rows, as, panel, err));
     w->cached_bytes += bytes;
     matrix->cached_panels[index] = panel;
     *values = panel;
@@ -154,17 +167,19 @@ fg_status fg_matrix_preload(fg_workspace *w, fg_matrix *matrix, fg_error *err) {
 }
 
 /* Rows [row, row + rows) of one panel. */
-static fg_status find_panel(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows,
-                            const fg_real **values, fg_error *err) {
+static fg_status find_panel(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows, fg_panel *panel,
+                            fg_error *err) {
     uint64_t most = fg_matrix_panel_rows(w, matrix);
-    FG_CALL(cached_panel(w, matrix, row / most, values, err));
-    if (*values) {
-        *values += row % most * matrix->columns;
+    panel->dtype = panel_dtype(w, matrix);
+    FG_CALL(cached_panel(w, matrix, row / most, &panel->values, err));
+    if (panel->values) {
+        size_t before = row % most * matrix->columns * fg_dtype_size(panel->dtype);
+        panel->values = (const fg_real *)((const char *)panel->values + before);
         return FG_OK;
     }
     FG_CALL(fg_scratch_fit(w, &w->panel, rows, matrix->columns, err));
-    FG_CALL(fg_matrix_read(w, matrix, row, rows, w->panel.values, err));
-    *values = w->panel.values;
+    FG_CALL(read_rows(w, matrix, row, rows, panel->dtype, w->panel.values, err));
+    panel->values = w->panel.values;
     return FG_OK;
 }
 
@@ -179,7 +194,7 @@ static fg_status add_bias(fg_workspace *w, const fg_vector *bias, uint64_t row, 
 }
 
 /* A panel's rows, tile by tile of tokens. */
-static fg_status multiply_panel(fg_workspace *w, const fg_real *panel, uint64_t rows, uint64_t columns,
+static fg_status multiply_panel(fg_workspace *w, fg_panel panel, uint64_t rows, uint64_t columns,
                                 const fg_real *input, uint64_t count, fg_real *output, uint64_t stride,
                                 fg_error *err) {
     for (uint64_t t = 0, part; t < count; t += part) {
@@ -194,7 +209,7 @@ static fg_status multiply_panel(fg_workspace *w, const fg_real *panel, uint64_t 
 static fg_status multiply_rows(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows,
                                const fg_real *input, uint64_t count, fg_real *output, uint64_t stride,
                                fg_error *err) {
-    const fg_real *panel;
+    fg_panel panel;
     uint64_t most = fg_matrix_panel_rows(w, matrix);
     for (uint64_t done = 0, part; done < rows; done += part) {
         uint64_t at = row + done;

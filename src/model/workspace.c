@@ -86,23 +86,24 @@ static fg_status stage(fg_workspace *w, uint64_t count, size_t size, void **stor
         *stored = w->device->stage(w->state, count * size, err);
         return *stored ? FG_OK : (fg_status)err->status;
     }
-    FG_CALL(fg_host_scratch_fit(&w->stored, 1, w->device->upcast_count, sizeof(double), err));
+    FG_CALL(fg_host_scratch_fit(&w->stored, 1, w->device->load_bytes, 1, err));
     *stored = w->stored.bytes;
     return FG_OK;
 }
 
 fg_status fg_workspace_load(fg_workspace *w, const fg_weight *weight, uint64_t first, uint64_t count,
-                            fg_real *to, fg_error *err) {
+                            fg_dtype as, fg_real *to, fg_error *err) {
     const fg_weight_source *source = &w->weights;
-    uint64_t most = w->device->upcast_count;
+    size_t size = fg_dtype_size(weight->dtype), made = fg_dtype_size(as);
+    uint64_t most = w->device->load_bytes / size;
     if (w->device->host_memory && weight->dtype == FG_F32)
         return source->read(source->context, weight, first, count, to, err);
     for (uint64_t done = 0, part; done < count; done += part) {
         void *stored;
         part = fg_min(most, count - done);
-        FG_CALL(stage(w, part, fg_dtype_size(weight->dtype), &stored, err));
+        FG_CALL(stage(w, part, size, &stored, err));
         FG_CALL(source->read(source->context, weight, first + done, part, stored, err));
-        FG_CALL(w->device->upcast(w->state, weight->dtype, stored, part, to + done, err));
+        FG_CALL(w->device->load(w->state, weight->dtype, stored, part, as, fg_real_at(to, done * made), err));
     }
     return FG_OK;
 }

@@ -74,8 +74,13 @@ fg_status fg_workspace_view(fg_workspace *w, fg_scratch *scratch, float *values,
 /* `count` numbers of the device for the host to look at, until the next call. */
 fg_status fg_workspace_see(fg_workspace *w, const fg_real *values, uint64_t count, const float **seen,
                            fg_error *err);
-/* `count` elements of a weight from element `first`, as float32. */
+/* So many bytes further on; the device's memory. */
+static inline fg_real *fg_real_at(fg_real *values, uint64_t bytes) {
+    return (fg_real *)((char *)values + bytes);
+}
+
+/* `count` elements of a weight from element `first`, as float32 or as they are stored: device.h's `load`. */
 fg_status fg_workspace_load(fg_workspace *w, const fg_weight *weight, uint64_t first, uint64_t count,
-                            fg_real *to, fg_error *err);
+                            fg_dtype as, fg_real *to, fg_error *err);
 
 #endif

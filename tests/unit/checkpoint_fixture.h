@@ -154,6 +154,8 @@ static inline fg_status subject_bind(const subject *s, const fg_device *device, 
     fg_weight_source inner;
     fg_status status = fg_weight_source_from_tensors(&inner, &s->checkpoint.tensors, err);
     if (status != FG_OK) return status;
+    if (factor == 1)
+        return fg_model_bind(model, device, s->spec, s->checkpoint.format, s->config, inner, err);
     scaled *context = malloc(sizeof *context);
     *context = (scaled){inner, &s->checkpoint.tensors, factor};
     fg_weight_source weights = {

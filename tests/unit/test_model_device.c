@@ -1,6 +1,7 @@
 /* A device with memory of its own, which the host cannot reach: models ask nothing of it but what device.h
  * lists, and compute the same bits. */
 #include "checkpoint_fixture.h"
+#include "store/cast.h"
 
 /* ---- the CPU behind addresses that end whoever follows them ---- */
 
@@ -15,7 +16,7 @@ static fg_real *near_to(const fg_real *far) {
     return (fg_real *)((uintptr_t)far & ~FAR);
 }
 
-static size_t allocated;
+static size_t allocated, stored_panels;
 
 static fg_status open_far(void **state, fg_error *err) {
     return fg_device_cpu.open(state, err);
@@ -45,16 +46,28 @@ static fg_status far_get(void *s, const fg_real *from, uint64_t count, float *to
     return fg_device_cpu.get(s, near_to(from), count, to, err);
 }
 
-static fg_status far_upcast(void *s, fg_dtype dtype, const void *from, uint64_t count, fg_real *to,
-                            fg_error *err) {
-    return fg_device_cpu.upcast(s, dtype, from, count, near_to(to), err);
+static fg_status far_load(void *s, fg_dtype dtype, const void *from, uint64_t count, fg_dtype as, fg_real *to,
+                          fg_error *err) {
+    if (as == FG_F32) return fg_device_cpu.load(s, dtype, from, count, as, near_to(to), err);
+    memcpy(near_to(to), from, count * fg_dtype_size(dtype));
+    return FG_OK;
 }
 
-static fg_status far_linear(void *s, const fg_real *panel, uint64_t rows, uint64_t columns,
-                            const fg_real *input, uint64_t count, fg_real *output, uint64_t stride,
-                            fg_error *err) {
-    return fg_device_cpu.linear(s, near_to(panel), rows, columns, near_to(input), count, near_to(output),
-                                stride, err);
+/* As a GPU does: half the memory. */
+static bool far_takes_stored(fg_dtype dtype) {
+    return dtype == FG_BF16;
+}
+
+static fg_status far_linear(void *s, fg_panel panel, uint64_t rows, uint64_t columns, const fg_real *input,
+                            uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
+    fg_real *values = malloc(rows * columns * sizeof *values);
+    assert_true(panel.dtype == FG_F32 || far_takes_stored(panel.dtype));
+    stored_panels += panel.dtype != FG_F32;
+    fg_cast_to_f32(panel.dtype, near_to(panel.values), &values->value, rows * columns);
+    fg_status status = fg_device_cpu.linear(s, (fg_panel){values, FG_F32}, rows, columns, near_to(input),
+                                            count, near_to(output), stride, err);
+    free(values);
+    return status;
 }
 
 static void far_attend(void *s, const fg_attention_tile *tile) {
@@ -168,7 +181,7 @@ static const fg_device far_device = {
     .name = "far",
     .heads_at_once = true,
     .panel_bytes = 1 << 20,
-    .upcast_count = 1000,
+    .load_bytes = 4000,
     .tokens_at_once = 64,
     .open = open_far,
     .close = close_far,
@@ -176,7 +189,8 @@ static const fg_device far_device = {
     .release = far_release,
     .put = far_put,
     .get = far_get,
-    .upcast = far_upcast,
+    .load = far_load,
+    .takes_stored = far_takes_stored,
     .linear = far_linear,
     .attend = far_attend,
     .softmax = far_softmax,
@@ -212,13 +226,13 @@ static void look(void *context, uint64_t block, fg_sublayer sublayer, uint64_t p
 }
 
 /* Logits of the first head, by batches of `batch` tokens. */
-static float *run_on(const fg_device *device, const subject *s, uint64_t batch, uint64_t keep, seen *sums,
-                     uint64_t *count) {
+static float *run_on(const fg_device *device, const subject *s, float factor, uint64_t batch, uint64_t keep,
+                     seen *sums, uint64_t *count) {
     fg_error err = {0};
     fg_model *model;
     fg_cache *cache = NULL;
     const fg_probe probe = {look, sums};
-    require_ok(subject_bind(s, device, 4, &model, &err), &err);
+    require_ok(subject_bind(s, device, factor, &model, &err), &err);
     fg_model_cache_weights(model, keep);
     fg_model_set_mask(model, FG_MASK_CAUSAL);
     fg_model_shape shape = fg_model_shape_of(model);
@@ -244,11 +258,12 @@ static float *run_on(const fg_device *device, const subject *s, uint64_t batch, 
 
 static void expect_same_bits(const char *directory, const char *tokens) {
     subject s = subject_open(directory, tokens);
-    for (int how = 0; how < 4; how++) {
+    for (int how = 0; how < 8; how++) {
         uint64_t batch = how & 1 ? 5 : s.count, keep = how & 2 ? 1 << 30 : 0, count, far_count;
+        float factor = how & 4 ? 4 : 1; /* 4: float32 */
         seen sums = {0}, far_sums = {0};
-        float *near = run_on(&fg_device_cpu, &s, batch, keep, &sums, &count),
-              *far = run_on(&far_device, &s, batch, keep, &far_sums, &far_count);
+        float *near = run_on(&fg_device_cpu, &s, factor, batch, keep, &sums, &count),
+              *far = run_on(&far_device, &s, factor, batch, keep, &far_sums, &far_count);
         assert_int_equal(count, far_count);
         if (memcmp(near, far, count * sizeof *near) != 0 || sums.sum != far_sums.sum)
             fail_msg("%s: another device gives other numbers", directory);
@@ -280,6 +295,7 @@ static void the_host_does_not_touch_a_devices_memory(void **state) {
     expect_same_bits("fast_llm/gemma4/shared/fast_llm", "fast_llm/gemma4/shared/logits.json");
     expect_same_bits("model_words/kinds", "model_words/kinds/tokens.json");
     expect_same_bits("model_words/recurrent", "model_words/recurrent/tokens.json");
+    assert_true(stored_panels > 0);
 }
 
 int main(void) {

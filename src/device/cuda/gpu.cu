@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "stored.cuh"
+
 static const double RESERVED = 1.0 / 16; /* of the GPU's memory, for activations and for other ranks */
 
 static gpu own;
@@ -153,44 +155,24 @@ const void *send_small(gpu *c, const void *bytes, size_t size) {
     return s->there;
 }
 
-template <class stored> static __device__ float number_of(stored value);
-template <> __device__ float number_of(float value) {
-    return value;
-}
-template <> __device__ float number_of(double value) {
-    return (float)value;
-}
-template <> __device__ float number_of(unsigned short value) { /* bfloat16 */
-    return __uint_as_float((unsigned)value << 16);
-}
-
-/* float16: subnormal numbers are exact, too. */
-struct half_bits {
-    unsigned short bits;
-};
-template <> __device__ float number_of(half_bits value) {
-    unsigned sign = (unsigned)(value.bits & 0x8000) << 16, rest = value.bits & 0x7fff;
-    if (rest >= 0x7c00) return __uint_as_float(sign | 0x7f800000 | (rest & 0x3ff) << 13);
-    float magnitude = rest >= 0x400 ? __uint_as_float((rest << 13) + 0x38000000) : (float)rest * 0x1p-24f;
-    return __uint_as_float(sign | __float_as_uint(magnitude));
-}
-
 template <class stored> static __global__ void upcast_kernel(const stored *from, uint64_t count, float *to) {
     uint64_t step = (uint64_t)gridDim.x * blockDim.x;
     for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step)
         to[i] = number_of(from[i]);
 }
 
-static void start_upcast(gpu *c, fg_dtype dtype, const slot *s, uint64_t count, float *to) {
+/* From the slot to where the numbers belong: a copy, or a cast. */
+static void start_cast(gpu *c, fg_dtype dtype, const slot *s, uint64_t count, fg_dtype as, float *to) {
     unsigned blocks = blocks_of(count, 1024);
-    if (dtype == FG_BF16)
-        upcast_kernel<<<blocks, 256, 0, c->work>>>((const unsigned short *)s->there, count, to);
+    size_t size = count * c->host->dtype_size(dtype);
+    if (as == dtype)
+        note_error(c, cudaMemcpyAsync(to, s->there, size, cudaMemcpyDeviceToDevice, c->work));
+    else if (dtype == FG_BF16)
+        upcast_kernel<<<blocks, 256, 0, c->work>>>((const bfloat16_bits *)s->there, count, to);
     else if (dtype == FG_F16)
         upcast_kernel<<<blocks, 256, 0, c->work>>>((const half_bits *)s->there, count, to);
-    else if (dtype == FG_F64)
-        upcast_kernel<<<blocks, 256, 0, c->work>>>((const double *)s->there, count, to);
     else
-        upcast_kernel<<<blocks, 256, 0, c->work>>>((const float *)s->there, count, to);
+        upcast_kernel<<<blocks, 256, 0, c->work>>>((const double *)s->there, count, to);
     note_error(c, cudaGetLastError());
 }
 
@@ -199,13 +181,13 @@ static bool gpu_casts(fg_dtype dtype) {
 }
 
 /* What the slot holds, beside the kernels that run. */
-static void send_beside(gpu *c, fg_dtype dtype, slot *s, uint64_t count, float *to) {
+static void send_beside(gpu *c, fg_dtype dtype, slot *s, uint64_t count, fg_dtype as, float *to) {
     size_t size = count * c->host->dtype_size(dtype);
     note_error(c, cudaStreamWaitEvent(c->copy, s->used, 0));
     note_error(c, cudaMemcpyAsync(s->there, s->pinned, size, cudaMemcpyHostToDevice, c->copy));
     note_error(c, cudaEventRecord(s->copied, c->copy));
     note_error(c, cudaStreamWaitEvent(c->work, s->copied, 0));
-    start_upcast(c, dtype, s, count, to);
+    start_cast(c, dtype, s, count, as, to);
     note_error(c, cudaEventRecord(s->used, c->work));
 }
 
@@ -222,8 +204,8 @@ void *gpu_stage(void *state, uint64_t bytes, fg_error *err) {
     return c->staged->pinned;
 }
 
-/* At most what a slot holds, as float32 too. */
-static void upcast_part(gpu *c, fg_dtype dtype, const void *from, uint64_t count, float *to) {
+/* At most what a slot holds; what the GPU does not cast, as float32 too. */
+static void load_part(gpu *c, fg_dtype dtype, const void *from, uint64_t count, fg_dtype as, float *to) {
     size_t size = count * c->host->dtype_size(dtype);
     bool staged = c->staged && from == c->staged->pinned;
     slot *s = staged ? c->staged : NULL;
@@ -231,7 +213,7 @@ static void upcast_part(gpu *c, fg_dtype dtype, const void *from, uint64_t count
     if (!gpu_casts(dtype)) {
         s = take_slot(c, c->large, LARGE_SLOTS, &c->next_large);
         c->host->cast_to_f32(dtype, from, (float *)s->pinned, count);
-        return send_beside(c, FG_F32, s, count, to);
+        return send_beside(c, FG_F32, s, count, FG_F32, to);
     }
     if (!s) {
         bool few = size <= SMALL_BYTES;
@@ -239,26 +221,30 @@ static void upcast_part(gpu *c, fg_dtype dtype, const void *from, uint64_t count
                 : take_slot(c, c->large, LARGE_SLOTS, &c->next_large);
         memcpy(s->pinned, from, size);
     }
-    if (s >= c->large && s < c->large + LARGE_SLOTS) return send_beside(c, dtype, s, count, to);
+    if (s >= c->large && s < c->large + LARGE_SLOTS) return send_beside(c, dtype, s, count, as, to);
     send(c, s, size);
-    start_upcast(c, dtype, s, count, to);
+    start_cast(c, dtype, s, count, as, to);
 }
 
-fg_status gpu_upcast(void *state, fg_dtype dtype, const void *from, uint64_t count, fg_real *to,
-                      fg_error *err) {
+bool gpu_takes_stored(fg_dtype dtype) {
+    return dtype == FG_BF16 || dtype == FG_F16;
+}
+
+fg_status gpu_load(void *state, fg_dtype dtype, const void *from, uint64_t count, fg_dtype as, fg_real *to,
+                   fg_error *err) {
     gpu *c = (gpu *)state;
-    size_t size = c->host->dtype_size(dtype), most = LARGE_BYTES / (size < 4 ? 4 : size);
+    size_t size = c->host->dtype_size(dtype), made = c->host->dtype_size(as),
+           most = LARGE_BYTES / (gpu_casts(dtype) ? size : sizeof(float));
     FG_CALL(fit_gpu(c, err));
-    if (c->staged && from == c->staged->pinned && gpu_casts(dtype)) most = LARGE_BYTES / size;
     for (uint64_t done = 0; done < count; done += most) {
         uint64_t part = count - done < most ? count - done : most;
-        upcast_part(c, dtype, (const char *)from + done * size, part, (float *)to + done);
+        load_part(c, dtype, (const char *)from + done * size, part, as, (float *)((char *)to + done * made));
     }
     return FG_OK;
 }
 
 fg_status gpu_put(void *state, const float *from, uint64_t count, fg_real *to, fg_error *err) {
-    return gpu_upcast(state, FG_F32, from, count, to, err);
+    return gpu_load(state, FG_F32, from, count, FG_F32, to, err);
 }
 
 /* ---- and back ---- */

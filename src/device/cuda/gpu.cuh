@@ -13,7 +13,8 @@ extern "C" {
 #include "device/cuda/module.h"
 }
 
-enum { LARGE_SLOTS = 4, SMALL_SLOTS = 32 };
+/* One large slot holds what is staged; numbers of one byte become float32 in four others. */
+enum { LARGE_SLOTS = 6, SMALL_SLOTS = 32 };
 enum { LARGE_BYTES = 16 << 20, SMALL_BYTES = 64 << 10, BACK_BYTES = 4 << 20 };
 
 /* Bytes on their way to the GPU. */
@@ -58,8 +59,9 @@ void gpu_release(void *state, fg_real *memory);
 void *gpu_stage(void *state, uint64_t bytes, fg_error *err);
 fg_status gpu_put(void *state, const float *from, uint64_t count, fg_real *to, fg_error *err);
 fg_status gpu_get(void *state, const fg_real *from, uint64_t count, float *to, fg_error *err);
-fg_status gpu_upcast(void *state, fg_dtype dtype, const void *from, uint64_t count, fg_real *to,
-                      fg_error *err);
+fg_status gpu_load(void *state, fg_dtype dtype, const void *from, uint64_t count, fg_dtype as, fg_real *to,
+                   fg_error *err);
+bool gpu_takes_stored(fg_dtype dtype);
 
 static inline unsigned blocks_of(uint64_t count, uint64_t each) {
     return (unsigned)((count + each - 1) / each);

@@ -21,7 +21,7 @@ static fg_device make_device(void) {
     d.heads_at_once = true;
     d.tokens_at_once = UINT64_MAX;
     d.panel_bytes = 256 << 20; /* 4096 rows of most matrices: enough blocks for all of a GPU */
-    d.upcast_count = LARGE_BYTES / sizeof(double);
+    d.load_bytes = LARGE_BYTES;
     d.processor = gpu_processor;
     d.open = gpu_open;
     d.close = gpu_close;
@@ -31,7 +31,8 @@ static fg_device make_device(void) {
     d.put = gpu_put;
     d.get = gpu_get;
     d.stage = gpu_stage;
-    d.upcast = gpu_upcast;
+    d.load = gpu_load;
+    d.takes_stored = gpu_takes_stored;
     d.linear = gpu_linear;
     d.attend = gpu_attend;
     d.softmax = gpu_softmax;

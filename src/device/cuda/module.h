@@ -12,7 +12,7 @@
 #include "device/device.h"
 
 /* Rises with each change of this header or of device/device.h. */
-enum { FG_CUDA_VERSION = 2 };
+enum { FG_CUDA_VERSION = 3 };
 
 /* The program's functions: base/error.h, store/cast.h. */
 typedef struct fg_cuda_host {

@@ -2,6 +2,7 @@
 
 #include "gpu.cuh"
 #include "rows.cuh"
+#include "stored.cuh"
 
 /* Sums of a product are taken over ranges of CHUNK columns, each from left to right by one fused multiply-add
  * an element, and the ranges' sums are added from the first on. */
@@ -12,24 +13,33 @@ enum { WARP = 32 };
 
 /* ---- several tokens ---- */
 
-struct product {
-    const float *weight, *input; /* [rows, columns], [count, columns] */
-    float *output;               /* output[t * stride + r], or of several ranges [range, count, rows] */
+template <class stored> struct product {
+    const stored *weight; /* [rows, columns] */
+    const float *input;   /* [count, columns] */
+    float *output;        /* output[t * stride + r], or of several ranges [range, count, rows] */
     uint64_t rows, columns, count, stride;
-    bool aligned; /* both may be read by float4 */
+    bool aligned; /* both may be read four numbers at a time */
+};
+
+template <class stored> struct alignas(4 * sizeof(stored)) four_of {
+    stored x, y, z, w;
 };
 
 /* Four columns of a row, zeros where there are none. */
-static __device__ float4 load_four(const float *from, uint64_t row, uint64_t rows, uint64_t column,
+template <class stored>
+static __device__ float4 load_four(const stored *from, uint64_t row, uint64_t rows, uint64_t column,
                                    uint64_t end, uint64_t columns, bool aligned) {
     float4 v = make_float4(0, 0, 0, 0);
     if (row >= rows) return v;
-    const float *at = from + row * columns + column;
-    if (aligned && column + 4 <= end) return *(const float4 *)at;
-    if (column < end) v.x = at[0];
-    if (column + 1 < end) v.y = at[1];
-    if (column + 2 < end) v.z = at[2];
-    if (column + 3 < end) v.w = at[3];
+    const stored *at = from + row * columns + column;
+    if (aligned && column + 4 <= end) {
+        four_of<stored> four = *(const four_of<stored> *)at;
+        return make_float4(number_of(four.x), number_of(four.y), number_of(four.z), number_of(four.w));
+    }
+    if (column < end) v.x = number_of(at[0]);
+    if (column + 1 < end) v.y = number_of(at[1]);
+    if (column + 2 < end) v.z = number_of(at[2]);
+    if (column + 3 < end) v.w = number_of(at[3]);
     return v;
 }
 
@@ -38,12 +48,13 @@ static __device__ float4 load_four(const float *from, uint64_t row, uint64_t row
 template <int rows> struct carried {
     float4 four[rows / 32];
 
-    __device__ void load(const float *from, uint64_t first, uint64_t limit, uint64_t column, uint64_t end,
-                         const product &p) {
+    template <class stored>
+    __device__ void load(const stored *from, uint64_t first, uint64_t limit, uint64_t column, uint64_t end,
+                         uint64_t columns, bool aligned) {
 #pragma unroll
         for (int i = 0; i < rows / 32; i++)
             four[i] = load_four(from, first + threadIdx.x / 4 + 32 * i, limit, column + threadIdx.x % 4 * 4,
-                                end, p.columns, p.aligned);
+                                end, columns, aligned);
     }
 
     __device__ void store(float (*to)[rows + 4]) const {
@@ -79,8 +90,8 @@ static __device__ void multiply_step(const float (*weight)[TILE_ROWS + 4], const
     }
 }
 
-template <int tokens>
-static __device__ void store_sums(const product &p, const float (&sum)[8][tokens / 8], uint64_t first_row,
+template <int tokens, class stored>
+static __device__ void store_sums(const product<stored> &p, const float (&sum)[8][tokens / 8], uint64_t first_row,
                                   uint64_t first_token) {
     bool whole = gridDim.z == 1;
     float *to = whole ? p.output : p.output + blockIdx.z * p.count * p.rows;
@@ -98,15 +109,16 @@ static __device__ void store_sums(const product &p, const float (&sum)[8][tokens
 }
 
 /* A block has TILE_ROWS rows, `tokens` tokens and one range of columns. */
-template <int tokens> static __global__ void __launch_bounds__(THREADS) multiply_kernel(product p) {
+template <int tokens, class stored>
+static __global__ void __launch_bounds__(THREADS) multiply_kernel(product<stored> p) {
     __shared__ float weight[2][STEP][TILE_ROWS + 4], input[2][STEP][tokens + 4];
     float sum[8][tokens / 8] = {};
     uint64_t row = (uint64_t)blockIdx.x * TILE_ROWS, token = (uint64_t)blockIdx.y * tokens;
     uint64_t begin = (uint64_t)blockIdx.z * CHUNK, end = min(begin + CHUNK, p.columns);
     carried<TILE_ROWS> rows;
     carried<tokens> inputs;
-    rows.load(p.weight, row, p.rows, begin, end, p);
-    inputs.load(p.input, token, p.count, begin, end, p);
+    rows.load(p.weight, row, p.rows, begin, end, p.columns, p.aligned);
+    inputs.load(p.input, token, p.count, begin, end, p.columns, p.aligned);
     rows.store(weight[0]);
     inputs.store(input[0]);
     __syncthreads();
@@ -114,8 +126,8 @@ template <int tokens> static __global__ void __launch_bounds__(THREADS) multiply
     for (uint64_t column = begin; column < end; column += STEP, now ^= 1) {
         bool more = column + STEP < end;
         if (more) {
-            rows.load(p.weight, row, p.rows, column + STEP, end, p);
-            inputs.load(p.input, token, p.count, column + STEP, end, p);
+            rows.load(p.weight, row, p.rows, column + STEP, end, p.columns, p.aligned);
+            inputs.load(p.input, token, p.count, column + STEP, end, p.columns, p.aligned);
         }
         multiply_step<tokens>(weight[now], input[now], sum);
         if (more) {
@@ -136,20 +148,21 @@ static __global__ void add_ranges(const float *partial, unsigned ranges, uint64_
     output[token * stride + row] = sum;
 }
 
-static bool by_four(const void *a, const void *b, uint64_t columns) {
-    return ((uintptr_t)a | (uintptr_t)b) % 16 == 0 && columns % 4 == 0;
+template <class stored> static bool by_four(const stored *weight, const float *input, uint64_t columns) {
+    return (uintptr_t)weight % sizeof(four_of<stored>) == 0 && (uintptr_t)input % sizeof(float4) == 0 &&
+           columns % 4 == 0;
 }
 
-static void multiply(gpu *c, product p) {
+template <class stored> static void multiply(gpu *c, product<stored> p) {
     unsigned ranges = blocks_of(p.columns, CHUNK);
     float *output = p.output;
     if (ranges > 1) p.output = fit_partial(c, (size_t)ranges * p.count * p.rows);
     if (!p.output) return;
     dim3 grid(blocks_of(p.rows, TILE_ROWS), blocks_of(p.count, p.count > 32 ? 64 : 32), ranges);
     if (p.count > 32)
-        multiply_kernel<64><<<grid, THREADS, 0, c->work>>>(p);
+        multiply_kernel<64, stored><<<grid, THREADS, 0, c->work>>>(p);
     else
-        multiply_kernel<32><<<grid, THREADS, 0, c->work>>>(p);
+        multiply_kernel<32, stored><<<grid, THREADS, 0, c->work>>>(p);
     if (ranges > 1)
         add_ranges<<<dim3(blocks_of(p.rows, 256), (unsigned)p.count), 256, 0, c->work>>>(
             p.output, ranges, p.rows, p.count, output, p.stride);
@@ -165,7 +178,7 @@ static __device__ float add_over_warp(float sum) {
 
 /* A warp has a row. Four columns k to k + 3, k a multiple of 4, are those of lane k / 4 % 32, which has four
  * sums of four for them, by k / 128 % 4. They are added in a fixed order. */
-static __global__ void multiply_one_kernel(product p) {
+template <class stored> static __global__ void multiply_one_kernel(product<stored> p) {
     uint64_t row = ((uint64_t)blockIdx.x * blockDim.x + threadIdx.x) / WARP;
     unsigned lane = threadIdx.x % WARP;
     if (row >= p.rows) return;
@@ -193,28 +206,41 @@ static __global__ void multiply_one_kernel(product p) {
     if (lane == 0) p.output[row] = all;
 }
 
-static void multiply_one(gpu *c, const product &p) {
-    multiply_one_kernel<<<blocks_of(p.rows, 8), 8 * WARP, 0, c->work>>>(p);
+template <class stored> static void multiply_one(gpu *c, const product<stored> &p) {
+    multiply_one_kernel<stored><<<blocks_of(p.rows, 8), 8 * WARP, 0, c->work>>>(p);
     note_error(c, cudaGetLastError());
 }
 
 /* A token that is alone behind whole tiles is multiplied as one that comes by itself. */
-fg_status gpu_linear(void *state, const fg_real *panel, uint64_t rows, uint64_t columns,
-                      const fg_real *input, uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
-    gpu *c = (gpu *)state;
-    (void)err;
+template <class stored>
+static void multiply_all(gpu *c, const stored *panel, uint64_t rows, uint64_t columns, const float *input,
+                         uint64_t count, float *output, uint64_t stride) {
     for (uint64_t t = 0, part; t < count && rows; t += part) {
         uint64_t left = count - t;
         part = left % TOKEN_TILE == 1 && left > 1 ? left - 1 : left;
         part = part < TOKENS_AT_ONCE ? part : TOKENS_AT_ONCE;
-        const float *from = (const float *)input + t * columns;
-        product p = {(const float *)panel,  from,    (float *)output + t * stride, rows,
-                     columns, part, stride, by_four(panel, from, columns)};
+        const float *from = input + t * columns;
+        product<stored> p = {panel,   from, output + t * stride, rows,
+                             columns, part, stride,              by_four(panel, from, columns)};
         if (part == 1)
             multiply_one(c, p);
         else
             multiply(c, p);
     }
+}
+
+fg_status gpu_linear(void *state, fg_panel panel, uint64_t rows, uint64_t columns, const fg_real *input,
+                     uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
+    gpu *c = (gpu *)state;
+    const float *from = (const float *)input;
+    float *to = (float *)output;
+    (void)err;
+    if (panel.dtype == FG_BF16)
+        multiply_all(c, (const bfloat16_bits *)panel.values, rows, columns, from, count, to, stride);
+    else if (panel.dtype == FG_F16)
+        multiply_all(c, (const half_bits *)panel.values, rows, columns, from, count, to, stride);
+    else
+        multiply_all(c, (const float *)panel.values, rows, columns, from, count, to, stride);
     return FG_OK;
 }
 
