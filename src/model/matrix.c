@@ -127,9 +127,9 @@ fg_status fg_vector_load(fg_workspace *w, const fg_vector *vector, uint64_t size
 
 fg_status fg_vector_read(fg_workspace *w, const fg_vector *vector, uint64_t size, const fg_real **values,
                          fg_error *err) {
-    FG_CALL(fg_scratch_fit(w, &w->vector, 1, size, err));
-    *values = w->vector.values;
-    return fg_vector_load(w, vector, size, w->vector.values, err);
+    fg_status status = fg_workspace_vector(w, &vector->weight, vector->first, size, values, err);
+    if (status != FG_OK) fg_where(err, "reading %s", vector->name);
+    return status;
 }
 
 /* ---- products ---- */

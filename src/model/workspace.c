@@ -16,6 +16,8 @@ void fg_workspace_close(fg_workspace *w) {
     fg_host_scratch *host[] = {&w->stored, &w->cosines, &w->frequencies, &w->seen, &w->slab, &w->strip};
     for (size_t i = 0; w->state && i < sizeof scratch / sizeof *scratch; i++) fg_scratch_free(w, scratch[i]);
     for (size_t i = 0; w->state && i < FG_STATES; i++) fg_scratch_free(w, &w->states[i]);
+    for (size_t i = 0; i < w->vector_count; i++) w->device->release(w->state, w->vectors[i].values);
+    fg_free(w->vectors);
     for (size_t i = 0; i < sizeof host / sizeof *host; i++) fg_free(host[i]->bytes);
     if (w->state) w->device->close(w->state);
     fg_weight_source_close(&w->weights);
@@ -106,4 +108,44 @@ fg_status fg_workspace_load(fg_workspace *w, const fg_weight *weight, uint64_t f
         FG_CALL(w->device->load(w->state, weight->dtype, stored, part, as, fg_real_at(to, done * made), err));
     }
     return FG_OK;
+}
+
+/* ---- vectors ---- */
+
+/* One that is kept; they are asked for in the same order again and again. NULL: it is not. */
+static const fg_real *find_vector(fg_workspace *w, const fg_weight *weight, uint64_t first, uint64_t size) {
+    for (size_t tried = 0; tried < w->vector_count; tried++) {
+        size_t i = (w->vector_next + tried) % w->vector_count;
+        const fg_kept_vector *v = &w->vectors[i];
+        if (v->index != weight->index || v->first != first || v->size != size) continue;
+        w->vector_next = i + 1;
+        return v->values;
+    }
+    return NULL;
+}
+
+/* Where the device has room for it: else NULL. */
+static fg_status keep_vector(fg_workspace *w, const fg_weight *weight, uint64_t first, uint64_t size,
+                             const fg_real **values, fg_error *err) {
+    fg_kept_vector *v;
+    if (size * sizeof(float) > fg_workspace_room(w)) return FG_OK;
+    FG_CALL(fg_grow(&w->vectors, w->vector_count, &w->vector_capacity, sizeof *v, err));
+    v = &w->vectors[w->vector_count];
+    *v = (fg_kept_vector){.index = weight->index, .first = first, .size = size};
+    FG_CALL(w->device->allocate(w->state, size, &v->values, err));
+    w->vector_count++; /* from now on it is freed */
+    fg_status status = fg_workspace_load(w, weight, first, size, FG_F32, v->values, err);
+    if (status != FG_OK) v->size = 0; /* not to be found */
+    *values = v->values;
+    return status;
+}
+
+fg_status fg_workspace_vector(fg_workspace *w, const fg_weight *weight, uint64_t first, uint64_t size,
+                              const fg_real **values, fg_error *err) {
+    *values = find_vector(w, weight, first, size);
+    if (!*values && w->device->room) FG_CALL(keep_vector(w, weight, first, size, values, err));
+    if (*values) return FG_OK;
+    FG_CALL(fg_scratch_fit(w, &w->vector, 1, size, err));
+    *values = w->vector.values;
+    return fg_workspace_load(w, weight, first, size, FG_F32, w->vector.values, err);
 }

@@ -28,6 +28,13 @@ typedef struct fg_angles {
     uint64_t position, length, columns, count;
 } fg_angles;
 
+/* A vector that a device with memory of its own keeps. */
+typedef struct fg_kept_vector {
+    uint32_t index; /* of its tensor */
+    uint64_t first, size;
+    fg_real *values; /* owned */
+} fg_kept_vector;
+
 enum { FG_STATES = 6 };
 
 typedef struct fg_workspace {
@@ -45,6 +52,9 @@ typedef struct fg_workspace {
     const void *slab_of;
     uint64_t slab_row, slab_rows;
     uint64_t wanted_row, wanted_end; /* the rows that the product which runs asks for; 0: none runs */
+
+    fg_kept_vector *vectors; /* owned; in the order in which they were first asked for */
+    size_t vector_count, vector_capacity, vector_next; /* the one that is probably asked for next */
 
     uint64_t cache_limit,
         cached_bytes; /* of panels as float32; the device's own memory has no limit but it */
@@ -74,6 +84,10 @@ fg_status fg_workspace_view(fg_workspace *w, fg_scratch *scratch, float *values,
 /* `count` numbers of the device for the host to look at, until the next call. */
 fg_status fg_workspace_see(fg_workspace *w, const fg_real *values, uint64_t count, const float **seen,
                            fg_error *err);
+/* `size` elements of a weight from element `first`, as float32, until the next call. */
+fg_status fg_workspace_vector(fg_workspace *w, const fg_weight *weight, uint64_t first, uint64_t size,
+                              const fg_real **values, fg_error *err);
+
 /* So many bytes further on; the device's memory. */
 static inline fg_real *fg_real_at(fg_real *values, uint64_t bytes) {
     return (fg_real *)((char *)values + bytes);

@@ -38,6 +38,13 @@ static void far_release(void *s, fg_real *memory) {
     fg_device_cpu.release(s, near_to(memory));
 }
 
+static uint64_t room_left; /* bytes, whatever is allocated */
+
+static uint64_t far_room(void *s) {
+    (void)s;
+    return room_left;
+}
+
 static fg_status far_put(void *s, const float *from, uint64_t count, fg_real *to, fg_error *err) {
     return fg_device_cpu.put(s, from, count, near_to(to), err);
 }
@@ -187,6 +194,7 @@ static const fg_device far_device = {
     .close = close_far,
     .allocate = far_allocate,
     .release = far_release,
+    .room = far_room,
     .put = far_put,
     .get = far_get,
     .load = far_load,
@@ -234,6 +242,7 @@ static float *run_on(const fg_device *device, const subject *s, float factor, ui
     const fg_probe probe = {look, sums};
     require_ok(subject_bind(s, device, factor, &model, &err), &err);
     fg_model_cache_weights(model, keep);
+    room_left = keep;
     fg_model_set_mask(model, FG_MASK_CAUSAL);
     fg_model_shape shape = fg_model_shape_of(model);
     require_ok(fg_cache_new(&cache, model, 0, 1, s->count, &err), &err);

@@ -143,15 +143,15 @@ static slot *take_slot(gpu *c, slot *slots, unsigned count, unsigned *next) {
 }
 
 /* On the stream of the kernels: no event need order the two. */
-static void send(gpu *c, slot *s, size_t size) {
-    note_error(c, cudaMemcpyAsync(s->there, s->pinned, size, cudaMemcpyHostToDevice, c->work));
+static void send(gpu *c, slot *s, void *to, size_t size) {
+    note_error(c, cudaMemcpyAsync(to, s->pinned, size, cudaMemcpyHostToDevice, c->work));
     note_error(c, cudaEventRecord(s->copied, c->work));
 }
 
 const void *send_small(gpu *c, const void *bytes, size_t size) {
     slot *s = take_slot(c, c->small, SMALL_SLOTS, &c->next_small);
     memcpy(s->pinned, bytes, size);
-    send(c, s, size);
+    send(c, s, s->there, size);
     return s->there;
 }
 
@@ -222,7 +222,8 @@ static void load_part(gpu *c, fg_dtype dtype, const void *from, uint64_t count, 
         memcpy(s->pinned, from, size);
     }
     if (s >= c->large && s < c->large + LARGE_SLOTS) return send_beside(c, dtype, s, count, as, to);
-    send(c, s, size);
+    if (as == dtype) return send(c, s, to, size);
+    send(c, s, s->there, size);
     start_cast(c, dtype, s, count, as, to);
 }
 

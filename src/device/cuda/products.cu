@@ -18,12 +18,16 @@ template <class stored> struct product {
     const float *input;   /* [count, columns] */
     float *output;        /* output[t * stride + r], or of several ranges [range, count, rows] */
     uint64_t rows, columns, count, stride;
-    bool aligned; /* both may be read four numbers at a time */
+    bool aligned; /* both may be read four numbers at a time, for one token eight */
 };
 
 template <class stored> struct alignas(4 * sizeof(stored)) four_of {
     stored x, y, z, w;
 };
+
+template <class stored> static __device__ float4 floats_of(const four_of<stored> &four) {
+    return make_float4(number_of(four.x), number_of(four.y), number_of(four.z), number_of(four.w));
+}
 
 /* Four columns of a row, zeros where there are none. */
 template <class stored>
@@ -32,10 +36,7 @@ static __device__ float4 load_four(const stored *from, uint64_t row, uint64_t ro
     float4 v = make_float4(0, 0, 0, 0);
     if (row >= rows) return v;
     const stored *at = from + row * columns + column;
-    if (aligned && column + 4 <= end) {
-        four_of<stored> four = *(const four_of<stored> *)at;
-        return make_float4(number_of(four.x), number_of(four.y), number_of(four.z), number_of(four.w));
-    }
+    if (aligned && column + 4 <= end) return floats_of(*(const four_of<stored> *)at);
     if (column < end) v.x = number_of(at[0]);
     if (column + 1 < end) v.y = number_of(at[1]);
     if (column + 2 < end) v.z = number_of(at[2]);
@@ -148,9 +149,11 @@ static __global__ void add_ranges(const float *partial, unsigned ranges, uint64_
     output[token * stride + row] = sum;
 }
 
-template <class stored> static bool by_four(const stored *weight, const float *input, uint64_t columns) {
-    return (uintptr_t)weight % sizeof(four_of<stored>) == 0 && (uintptr_t)input % sizeof(float4) == 0 &&
-           columns % 4 == 0;
+/* Whether each row of both may be read by pieces of `piece` numbers of the weight. */
+template <class piece, class stored>
+static bool lie_well(const stored *weight, const float *input, uint64_t columns) {
+    return (uintptr_t)weight % alignof(piece) == 0 && columns * sizeof(stored) % alignof(piece) == 0 &&
+           (uintptr_t)input % alignof(float4) == 0 && columns % 4 == 0;
 }
 
 template <class stored> static void multiply(gpu *c, product<stored> p) {
@@ -176,33 +179,81 @@ static __device__ float add_over_warp(float sum) {
     return sum;
 }
 
-/* A warp has a row. Four columns k to k + 3, k a multiple of 4, are those of lane k / 4 % 32, which has four
- * sums of four for them, by k / 128 % 4. They are added in a fixed order. */
+/* As four_of, twice as many. */
+template <class stored> struct alignas(sizeof(stored) < 4 ? 8 * sizeof(stored) : 4 * sizeof(stored)) eight_of {
+    four_of<stored> first, last;
+};
+
+struct eight_columns {
+    float4 first, last;
+};
+
+template <class stored> static __device__ eight_columns eight_at(const stored *from) {
+    eight_of<stored> eight = *(const eight_of<stored> *)from;
+    return eight_columns{floats_of(eight.first), floats_of(eight.last)};
+}
+
+/* Zeros where there are none. */
+template <class stored>
+static __device__ eight_columns load_eight(const stored *row, uint64_t column, uint64_t columns) {
+    return eight_columns{load_four(row, 0, 1, column, columns, columns, false),
+                         load_four(row, 0, 1, column + 4, columns, columns, false)};
+}
+
+static __device__ void add_products(float4 a, float4 b, float4 *sum) {
+    sum->x = fmaf(a.x, b.x, sum->x);
+    sum->y = fmaf(a.y, b.y, sum->y);
+    sum->z = fmaf(a.z, b.z, sum->z);
+    sum->w = fmaf(a.w, b.w, sum->w);
+}
+
+/* A lane's eight columns of each of STEPS stretches of a row, and how they are read: where they lie well, all
+ * at once, so that a lane waits for many bytes at a time. */
+enum { STEPS = 4, STRETCH = 8 * WARP };
+
+struct read_whole {
+    template <class stored> static __device__ eight_columns read(const stored *row, uint64_t column, uint64_t) {
+        return eight_at(row + column);
+    }
+};
+struct read_checked {
+    template <class stored>
+    static __device__ eight_columns read(const stored *row, uint64_t column, uint64_t columns) {
+        return load_eight(row, column, columns);
+    }
+};
+
+template <class how, class stored>
+static __device__ void multiply_stretches(const stored *weight, const float *input, uint64_t column,
+                                          uint64_t columns, float4 *sum) {
+    eight_columns a[STEPS], b[STEPS];
+#pragma unroll
+    for (int i = 0; i < STEPS; i++) {
+        a[i] = how::read(weight, column + i * STRETCH, columns);
+        b[i] = how::read(input, column + i * STRETCH, columns);
+    }
+#pragma unroll
+    for (int i = 0; i < STEPS; i++) {
+        add_products(a[i].first, b[i].first, &sum[0]);
+        add_products(a[i].last, b[i].last, &sum[1]);
+    }
+}
+
+/* A warp has a row. Eight columns k to k + 7, k a multiple of 8, are those of lane k / 8 % 32, which has two
+ * sums of four for them, for the first and for the last four. They are added in a fixed order. */
 template <class stored> static __global__ void multiply_one_kernel(product<stored> p) {
     uint64_t row = ((uint64_t)blockIdx.x * blockDim.x + threadIdx.x) / WARP;
     unsigned lane = threadIdx.x % WARP;
     if (row >= p.rows) return;
-    float4 sum[4] = {};
-    const uint64_t wide = 4 * 4 * WARP;
-    for (uint64_t column = lane * 4; column < p.columns; column += wide) {
-        float4 a[4], b[4];
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            a[i] = load_four(p.weight, row, p.rows, column + i * 4 * WARP, p.columns, p.columns, p.aligned);
-            b[i] = load_four(p.input, 0, 1, column + i * 4 * WARP, p.columns, p.columns, p.aligned);
-        }
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            sum[i].x = fmaf(a[i].x, b[i].x, sum[i].x);
-            sum[i].y = fmaf(a[i].y, b[i].y, sum[i].y);
-            sum[i].z = fmaf(a[i].z, b[i].z, sum[i].z);
-            sum[i].w = fmaf(a[i].w, b[i].w, sum[i].w);
-        }
-    }
-    float part[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) part[i] = (sum[i].x + sum[i].y) + (sum[i].z + sum[i].w);
-    float all = add_over_warp((part[0] + part[1]) + (part[2] + part[3]));
+    float4 sum[2] = {};
+    const uint64_t step = STEPS * STRETCH, whole = p.aligned ? p.columns / step * step : 0;
+    const stored *weight = p.weight + row * p.columns;
+    for (uint64_t begin = 0; begin < whole; begin += step)
+        multiply_stretches<read_whole>(weight, p.input, begin + lane * 8, p.columns, sum);
+    for (uint64_t begin = whole; begin < p.columns; begin += step)
+        multiply_stretches<read_checked>(weight, p.input, begin + lane * 8, p.columns, sum);
+    float all = add_over_warp(((sum[0].x + sum[0].y) + (sum[0].z + sum[0].w)) +
+                              ((sum[1].x + sum[1].y) + (sum[1].z + sum[1].w)));
     if (lane == 0) p.output[row] = all;
 }
 
@@ -220,8 +271,9 @@ static void multiply_all(gpu *c, const stored *panel, uint64_t rows, uint64_t co
         part = left % TOKEN_TILE == 1 && left > 1 ? left - 1 : left;
         part = part < TOKENS_AT_ONCE ? part : TOKENS_AT_ONCE;
         const float *from = input + t * columns;
-        product<stored> p = {panel,   from, output + t * stride, rows,
-                             columns, part, stride,              by_four(panel, from, columns)};
+        bool aligned = part == 1 ? lie_well<eight_of<stored>>(panel, from, columns)
+                                 : lie_well<four_of<stored>>(panel, from, columns);
+        product<stored> p = {panel, from, output + t * stride, rows, columns, part, stride, aligned};
         if (part == 1)
             multiply_one(c, p);
         else
