@@ -1,6 +1,7 @@
 #include "head.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -36,11 +37,11 @@ static uint64_t row_of(const fg_pipeline *p, some_tokens some) {
 }
 
 /* One model's logits; its own last columns may be fewer than the share's. */
-static fg_status logits_of(fg_pipeline *p, unsigned model, some_tokens some, columns mine, float *logits,
-                           fg_error *err) {
+static fg_status logits_of(fg_pipeline *p, unsigned model, some_tokens some, columns mine, bool dumped,
+                           float *logits, fg_error *err) {
     const float *normed = p->normed[model] + row_of(p, some) * p->hidden;
     FG_CALL(fg_model_logits(p->pair->models[model], normed, some.count, mine.first, mine.count, logits, err));
-    if (p->dump)
+    if (p->dump && dumped)
         FG_CALL(fg_dump_logits(p->dump, (int)model, some.head, some.at, some.count, mine.first, mine.count,
                                logits, err));
     return FG_OK;
@@ -56,7 +57,7 @@ static fg_status dump_rest(fg_pipeline *p, unsigned model, uint64_t common, fg_e
     FG_NEW(logits, rest.count);
     for (uint64_t row = 0; row < p->heads * p->prompt->token_count; row++) {
         some_tokens one = {row / p->prompt->token_count, row % p->prompt->token_count, 1};
-        FG_TRY(logits_of(p, model, one, rest, logits, err));
+        FG_TRY(logits_of(p, model, one, rest, true, logits, err));
     }
 done:
     fg_free(logits);
@@ -78,6 +79,7 @@ static slice slice_of(const fg_pipeline *p, uint64_t all) {
 
 typedef struct head_comparison {
     unsigned a, b; /* models */
+    bool again;    /* something differs: each logit counts */
     slice most;
     float *first, *second; /* owned; logits of a and b, [most.tokens, most.columns] */
     fg_compare total;
@@ -86,13 +88,15 @@ typedef struct head_comparison {
 
 static fg_status compare_columns(fg_pipeline *p, head_comparison *c, columns some, fg_error *err) {
     uint64_t tokens = p->prompt->token_count;
+    void (*add)(const float *, const float *, uint64_t, uint64_t, uint64_t, uint64_t, fg_compare *,
+                fg_compare_token *) = c->again ? fg_compare_slice : fg_compare_slice_if_equal;
     for (some_tokens t = {0}; t.head < p->heads; t.head++) {
         for (t.at = 0; t.at < tokens; t.at += t.count) {
             t.count = fg_min(c->most.tokens, tokens - t.at);
-            FG_CALL(logits_of(p, c->a, t, some, c->first, err));
-            FG_CALL(logits_of(p, c->b, t, some, c->second, err));
-            fg_compare_slice(c->first, c->second, row_of(p, t), t.count, some.first, some.count, &c->total,
-                             c->per_token + row_of(p, t));
+            FG_CALL(logits_of(p, c->a, t, some, !c->again, c->first, err));
+            FG_CALL(logits_of(p, c->b, t, some, !c->again, c->second, err));
+            add(c->first, c->second, row_of(p, t), t.count, some.first, some.count, &c->total,
+                c->per_token + row_of(p, t));
         }
     }
     return FG_OK;
@@ -109,6 +113,9 @@ static fg_status compare_share(fg_pipeline *p, head_comparison *c, columns mine,
         FG_TRY(compare_columns(p, c, some, err));
     }
 done:
+    fg_free(c->first);
+    fg_free(c->second);
+    c->first = c->second = NULL;
     return status;
 }
 
@@ -129,26 +136,34 @@ uint64_t fg_head_compare_bytes(const fg_pipeline *p) {
            p->heads * p->prompt->token_count * sizeof(fg_compare_token);
 }
 
+/* Collective. The whole vocabulary, joined on every rank. */
+static fg_status compare_all(fg_pipeline *p, head_comparison *c, uint64_t common, fg_error *err) {
+    const fg_ranks *ranks = p->pair->ranks;
+    uint64_t rows = p->heads * p->prompt->token_count;
+    c->total = (fg_compare){0};
+    memset(c->per_token, 0, rows * sizeof *c->per_token);
+    compare_share(p, c, share_of(p, common), err);
+    FG_CALL(fg_ranks_agree(ranks, err));
+    FG_CALL(fg_ranks_reduce(ranks, &c->total, 1, sizeof c->total, join_totals, err));
+    return fg_ranks_reduce(ranks, c->per_token, rows, sizeof *c->per_token, join_tokens, err);
+}
+
 fg_status fg_head_compare(fg_pipeline *p, unsigned a, unsigned b, fg_comparison *result, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_ranks *ranks = p->pair->ranks;
     head_comparison c = {.a = a, .b = b};
     uint64_t common =
         fg_min(fg_model_shape_of(p->pair->models[a]).vocab, fg_model_shape_of(p->pair->models[b]).vocab);
     uint64_t rows = p->heads * p->prompt->token_count;
     FG_NEW(c.per_token, rows);
-    FG_TRY(compare_share(p, &c, share_of(p, common), err));
     FG_TRY(dump_rest(p, a, common, err));
     FG_TRY(dump_rest(p, b, common, err));
 done:
-    status = fg_ranks_agree(ranks, err);
-    if (status == FG_OK) status = fg_ranks_reduce(ranks, &c.total, 1, sizeof c.total, join_totals, err);
-    if (status == FG_OK)
-        status = fg_ranks_reduce(ranks, c.per_token, rows, sizeof *c.per_token, join_tokens, err);
+    status = fg_ranks_agree(p->pair->ranks, err);
+    if (status == FG_OK) status = compare_all(p, &c, common, err);
+    c.again = status == FG_OK && fg_compare_wants_more(&c.total, c.per_token, rows);
+    if (c.again) status = compare_all(p, &c, common, err);
     if (status == FG_OK) *result = fg_compare_finish(&c.total, c.per_token, rows);
     fg_free(c.per_token);
-    fg_free(c.first);
-    fg_free(c.second);
     return status;
 }
 

@@ -1,7 +1,6 @@
 #include "model/compare.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,6 +151,26 @@ void fg_compare_slice(const float *a, const float *b, uint64_t token, uint64_t t
     }
 }
 
+void fg_compare_slice_if_equal(const float *a, const float *b, uint64_t token, uint64_t tokens,
+                               uint64_t column, uint64_t rows, fg_compare *total,
+                               fg_compare_token *per_token) {
+    for (uint64_t t = 0; t < tokens; t++, a += rows, b += rows) {
+        if (total->largest_difference == 0 && equal_and_finite(a, b, rows)) {
+            add_equal(a, rows, total);
+            per_token[t].equal += rows;
+        } else {
+            add_differences(a, b, token + t, column, rows, total);
+            add_row(a, b, column, rows, &per_token[t]);
+        }
+    }
+}
+
+bool fg_compare_wants_more(const fg_compare *total, const fg_compare_token *per_token, uint64_t tokens) {
+    bool some = false;
+    for (uint64_t t = 0; t < tokens && total->largest_difference > 0; t++) some |= per_token[t].equal > 0;
+    return some;
+}
+
 void fg_compare_join(fg_compare *into, const fg_compare *from) {
     difference(into, from->largest_difference, from->token, from->column);
     into->values += from->values;
@@ -178,6 +197,7 @@ void fg_compare_token_join(fg_compare_token *into, const fg_compare_token *from)
         into->finite[side] += from->finite[side];
     }
     into->weighted += from->weighted * scale[FG_SIDE_A];
+    into->equal += from->equal;
 }
 
 /* ---- the result ---- */
@@ -192,6 +212,7 @@ static double divergence(const fg_compare_token *t) {
 }
 
 static bool same_arg_max(const fg_compare_token *t) {
+    if (t->equal) return true;
     return t->finite[FG_SIDE_A] && t->finite[FG_SIDE_B] &&
            t->top[FG_SIDE_A][0].column == t->top[FG_SIDE_B][0].column;
 }
@@ -199,6 +220,7 @@ static bool same_arg_max(const fg_compare_token *t) {
 /* The share of the largest logits of a that are among as many of b. */
 static double same_top(const fg_compare_token *t) {
     uint64_t held[FG_SIDES], same = 0;
+    if (t->equal) return 1;
     for (int side = 0; side < FG_SIDES; side++) held[side] = fg_min(t->finite[side], FG_COMPARE_TOP);
     for (uint64_t i = 0; i < held[FG_SIDE_A]; i++) {
         for (uint64_t k = 0; k < held[FG_SIDE_B]; k++)

@@ -18,6 +18,7 @@
 #ifndef FG_MODEL_COMPARE_H
 #define FG_MODEL_COMPARE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { FG_SIDE_A = 0, FG_SIDE_B = 1, FG_SIDES = 2 }; /* source, destination */
@@ -49,6 +50,7 @@ typedef struct fg_compare_token {
     double largest[FG_SIDES];           /* logit */
     double sum[FG_SIDES];               /* of exp(logit - largest) */
     double weighted; /* sum of exp(a - largest of a) * (a - b) over columns where both are finite */
+    uint64_t equal;  /* further logits, of which fg_compare_slice_if_equal looked at nothing else */
     double kl;       /* set when it is finished */
 } fg_compare_token;
 
@@ -71,6 +73,15 @@ typedef struct fg_comparison {
  * `per_token` has an entry for each of these `tokens`. No column may be added twice. */
 void fg_compare_slice(const float *a, const float *b, uint64_t token, uint64_t tokens, uint64_t column,
                       uint64_t rows, fg_compare *total, fg_compare_token *per_token);
+
+/* The same, but in a row whose logits are finite and equal it looks at nothing else, as long as nothing
+ * differs: most comparisons end so, and take half the time. If at last something differs and a token has
+ * `equal` logits, all must be added once more, from zeros. */
+void fg_compare_slice_if_equal(const float *a, const float *b, uint64_t token, uint64_t tokens,
+                               uint64_t column, uint64_t rows, fg_compare *total,
+                               fg_compare_token *per_token);
+/* Whether they must. */
+bool fg_compare_wants_more(const fg_compare *total, const fg_compare_token *per_token, uint64_t tokens);
 
 /* The same for values that are no logits: hidden states [tokens, columns], from column 0 on. */
 void fg_compare_values(const float *a, const float *b, uint64_t token, uint64_t tokens, uint64_t columns,

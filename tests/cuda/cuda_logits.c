@@ -65,6 +65,7 @@ int main(int argc, char **argv) {
     const fg_device *cuda;
     fg_error err = {0};
     int bad = 0;
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* what was compared before a failure */
     fg_alloc_init();
     fg_device_cpu_threads(1);
     if (fg_device_cuda_load(0, &cuda, &err) != FG_OK) {

@@ -131,6 +131,40 @@ static void equal_logits_differ_by_exactly_nothing(void **state) {
     }
 }
 
+/* In two halves of the columns. */
+static fg_comparison if_equal(float *a, float *b, bool *more) {
+    fg_compare total = {0}, other = {0};
+    fg_compare_token tokens[2][T] = {0};
+    enum { HALF = V / 2 };
+    for (int t = 0; t < T; t++) {
+        fg_compare_slice_if_equal(a + t * V, b + t * V, (uint64_t)t, 1, 0, HALF, &total, &tokens[0][t]);
+        fg_compare_slice_if_equal(a + t * V + HALF, b + t * V + HALF, (uint64_t)t, 1, HALF, V - HALF, &other,
+                                  &tokens[1][t]);
+        fg_compare_token_join(&tokens[0][t], &tokens[1][t]);
+    }
+    fg_compare_join(&total, &other);
+    *more = fg_compare_wants_more(&total, tokens[0], T);
+    return fg_compare_finish(&total, tokens[0], T);
+}
+
+static void equal_rows_are_looked_at_once(void **state) {
+    float a[T * V], b[T * V];
+    bool more;
+    (void)state;
+    for (int i = 0; i < T * V; i++) a[i] = b[i] = random_logit();
+    for (int how = 0; how < 2; how++) {
+        fg_comparison quick = if_equal(a, b, &more), whole = by_slices(a, b, 1);
+        assert_false(more);
+        whole.cosine = quick.cosine; /* its sums are cut elsewhere */
+        assert_memory_equal(&quick, &whole, sizeof quick);
+        a[3] = b[3] = NAN; /* a row that is equal, but not finite */
+        a[V - 2] = b[V - 2] = INFINITY;
+    }
+    b[T * V - 1] += 1;
+    if_equal(a, b, &more);
+    assert_true(more);
+}
+
 static void the_first_of_equal_differences_is_named(void **state) {
     (void)state;
     float a[T * V] = {0}, b[T * V] = {0};
@@ -186,6 +220,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_equal_the_direct_ones),
         cmocka_unit_test(equal_logits_differ_by_exactly_nothing),
+        cmocka_unit_test(equal_rows_are_looked_at_once),
         cmocka_unit_test(the_first_of_equal_differences_is_named),
         cmocka_unit_test(non_finite_values_differ_by_infinity),
         cmocka_unit_test(divergences_are_counted_by_decade),
