@@ -57,12 +57,23 @@ static fg_status add_bias(fg_workspace *w, const fg_norm *norm, const fg_heads *
     return FG_OK;
 }
 
+/* A weight that is stored as its distance from another number is shifted in memory of its own. */
+static fg_status weight_of(fg_workspace *w, const fg_norm *norm, uint64_t size, const fg_real **weight,
+                           fg_error *err) {
+    float shift = norm->settings.kind->shift;
+    if (shift == 0) return fg_vector_read(w, &norm->weight, size, weight, err);
+    FG_CALL(fg_scratch_fit(w, &w->vector, 1, size, err));
+    FG_CALL(fg_vector_load(w, &norm->weight, size, w->vector.values, err));
+    w->device->shift(w->state, w->vector.values, size, shift);
+    *weight = w->vector.values;
+    return FG_OK;
+}
+
 fg_status fg_norm_run(fg_workspace *w, const fg_norm *norm, const fg_real *from, const fg_heads *shape,
                       fg_real *to, fg_error *err) {
     const fg_norm_kind *kind = norm->settings.kind;
     const fg_real *weight = NULL;
-    if (kind->weight) FG_CALL(fg_vector_read(w, &norm->weight, shape->size, &weight, err));
-    if (kind->shift != 0) w->device->shift(w->state, w->vector.values, shape->size, kind->shift);
+    if (kind->weight) FG_CALL(weight_of(w, norm, shape->size, &weight, err));
     kind->apply(w, from, shape, weight, (float)norm->settings.epsilon, to);
     return kind->bias ? add_bias(w, norm, shape, to, err) : FG_OK;
 }

@@ -302,6 +302,7 @@ static void the_host_does_not_touch_a_devices_memory(void **state) {
     }
     expect_same_bits("fast_llm/gemma4/moe/hf", "fast_llm/gemma4/moe/logits.json");
     expect_same_bits("fast_llm/gemma4/shared/fast_llm", "fast_llm/gemma4/shared/logits.json");
+    expect_same_bits("families/gemma2/caps", "families/gemma2/caps/tokens.json");
     expect_same_bits("model_words/kinds", "model_words/kinds/tokens.json");
     expect_same_bits("model_words/recurrent", "model_words/recurrent/tokens.json");
     assert_true(stored_panels > 0);
