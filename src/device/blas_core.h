@@ -11,7 +11,7 @@
 /* The environment variable that OpenBLAS looks at when it chooses. */
 #define FG_BLAS_CORE_VARIABLE "OPENBLAS_CORETYPE"
 
-/* What a processor has for the inner loops of products; each has what stands before it, too. */
+/* What a processor has for the inner loops of products; each has what the one before it has, too. */
 typedef enum fg_blas_vectors {
     FG_BLAS_VECTORS_FEW,
     FG_BLAS_VECTORS_SSE4, /* SSE4.2 */
