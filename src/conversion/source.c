@@ -12,20 +12,21 @@ static const char *family_of(const fg_checkpoint *c) {
     return c->model_type ? c->model_type : "not given";
 }
 
-static fg_status contradiction(const fg_recipe *recipe, const fg_checkpoint *c, fg_error *err) {
+static fg_status contradiction(const fg_recipe *recipe, const fg_checkpoint *c, const fg_format *asked,
+                               fg_error *err) {
     if (recipe->kind == FG_RECIPE_UPDATE) {
         fg_fail(err, FG_ERR_USAGE,
                 "%s: only Forgather directories can be updated, but this is a %s directory (model type %s)",
                 c->directory, c->format->name, family_of(c));
         fg_about_found(err, "%s", c->format->name);
-        return fg_about_expected(err, "%s", fg_format_forgather.name);
+        return fg_about_expected(err, "%s", asked->name);
     }
-    const char *asked = recipe->reverse ? "--reverse" : recipe->from->name;
     fg_fail(err, FG_ERR_USAGE, "%s: %s%s is given, but this is a %s directory (model type %s)", c->directory,
-            recipe->reverse ? "" : "--from ", asked, c->format->name, family_of(c));
+            recipe->reverse ? "--reverse" : "--from ", recipe->reverse ? "" : asked->name, c->format->name,
+            family_of(c));
     fg_about_key(err, recipe->reverse ? "--reverse" : "--from");
     fg_about_found(err, "%s", c->format->name);
-    fg_about_expected(err, "%s", recipe->from->name);
+    fg_about_expected(err, "%s", asked->name);
     return fg_hint(err, "remove the option: the direction is detected from the source");
 }
 
@@ -48,7 +49,7 @@ static fg_status resolve_format(const fg_recipe *recipe, fg_catalogue *catalogue
     bool same_file = strcmp(asked->config_file, c->format->config_file) == 0;
     fg_status status = same_file ? may_be_other(c, catalogue, &may, err) : FG_OK;
     if (status != FG_OK) return status;
-    return may ? fg_checkpoint_declare(c, asked, err) : contradiction(recipe, c, err);
+    return may ? fg_checkpoint_declare(c, asked, err) : contradiction(recipe, c, asked, err);
 }
 
 /* ---- whether it can be replaced ---- */
