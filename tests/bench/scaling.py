@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """How the proof, generation and writing scale with ranks, on a machine with many cores: a table without budgets. Needs numpy and h5diff.
 
-    scaling.py --fgconv FGCONV [--work DIR] [--layers 8] [--ranks 1,2,4,8,16] [--rows proof,generate,write]
+    scaling.py --fgconv FGCONV [--work DIR] [--layers 8] [--ranks 1,2,4,8,16] [--rows proof,generate,write,ceiling]
     scripts/bench scaling [...]
+
+"ceiling" is what processes that share nothing reach on the machine (ceiling.py): more is not to be had.
 
 The model is a Llama with the blocks of the 8B one, so many of them. Times of the proof are those of its report; logits are compared with
 those of one rank, bit by bit. Writing is compared with as many `cp` at once as there are ranks, page cache warm, less what mpirun takes.
@@ -99,7 +101,7 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/dev/shm/fgconv-scaling"))
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--ranks", default="1,2,4,8,16")
-    parser.add_argument("--rows", default="proof,generate,write")
+    parser.add_argument("--rows", default="proof,generate,write,ceiling")
     options = parser.parse_args()
     ranks, rows = [int(n) for n in options.ranks.split(",")], options.rows.split(",")
     source, other = options.work / "hf", options.work / "forgather"
@@ -116,6 +118,8 @@ def main():
     if "proof" in rows:
         prove(options.fgconv, (source, other), ranks)
         same_bits(options.fgconv, (source, other), ranks, options.work)
+    if "ceiling" in rows:
+        subprocess.run([sys.executable, HERE / "ceiling.py", "--ranks", options.ranks], check=True)
     if "generate" in rows:
         generate(options.fgconv, (source, other), ranks)
     if "write" in rows:
