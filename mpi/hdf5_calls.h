@@ -7,26 +7,28 @@
 #ifndef FG_MPI_HDF5_CALLS_H
 #define FG_MPI_HDF5_CALLS_H
 
+#include <stdbool.h>
+
 #ifdef FG_HDF5_LIBRARY
 
 #include <dlfcn.h>
 #include <string.h>
 
-#define FG_HDF5_CALLS(X)                                                                                     \
-    X(H5Aclose)                                                                                              \
-    X(H5Acreate2) X(H5Awrite) X(H5Dclose) X(H5Dcreate2) X(H5Dget_offset) X(H5Dget_space)                     \
-        X(H5Dget_storage_size) X(H5Dopen2) X(H5Dwrite) X(H5Eset_auto2) X(H5Fclose) X(H5Fcreate) X(H5Fopen)   \
-            X(H5Gclose) X(H5Gcreate2) X(H5Pclose) X(H5Pcreate) X(H5Pset_alloc_time)                          \
-                X(H5Pset_create_intermediate_group) X(H5Pset_fapl_mpio) X(H5Pset_fill_time)                  \
-                    X(H5Pset_libver_bounds) X(H5Sclose) X(H5Screate) X(H5Screate_simple)                     \
-                        X(H5Sselect_hyperslab) X(H5Tclose) X(H5Tcopy) X(H5Tset_cset) X(H5Tset_size)          \
-                            X(H5check_version) X(H5dont_atexit) X(H5get_libversion) X(H5open)
+/* Lists, which clang-format takes for expressions. */
+/* clang-format off */
+#define FG_HDF5_CALLS(X)                                                                                    \
+    X(H5Aclose) X(H5Acreate2) X(H5Awrite) X(H5Dclose) X(H5Dcreate2) X(H5Dget_offset) X(H5Dget_space)        \
+    X(H5Dget_storage_size) X(H5Dopen2) X(H5Dwrite) X(H5Eset_auto2) X(H5Fclose) X(H5Fcreate) X(H5Fopen)      \
+    X(H5Gclose) X(H5Gcreate2) X(H5Pclose) X(H5Pcreate) X(H5Pset_alloc_time)                                 \
+    X(H5Pset_create_intermediate_group) X(H5Pset_fapl_mpio) X(H5Pset_fill_time) X(H5Pset_libver_bounds)     \
+    X(H5Sclose) X(H5Screate) X(H5Screate_simple) X(H5Sselect_hyperslab) X(H5Tclose) X(H5Tcopy)              \
+    X(H5Tset_cset) X(H5Tset_size) X(H5check_version) X(H5dont_atexit) X(H5get_libversion) X(H5open)
 
 /* What hdf5.h has macros for: H5T_NATIVE_FLOAT is H5T_NATIVE_FLOAT_g, after a call of H5open. */
-#define FG_HDF5_IDS(X)                                                                                       \
-    X(H5T_C_S1_g)                                                                                            \
-    X(H5T_NATIVE_DOUBLE_g) X(H5T_NATIVE_FLOAT_g) X(H5T_NATIVE_UINT32_g) X(H5P_CLS_DATASET_CREATE_ID_g)       \
-        X(H5P_CLS_FILE_ACCESS_ID_g) X(H5P_CLS_LINK_CREATE_ID_g)
+#define FG_HDF5_IDS(X)                                                                                      \
+    X(H5T_C_S1_g) X(H5T_NATIVE_DOUBLE_g) X(H5T_NATIVE_FLOAT_g) X(H5T_NATIVE_UINT32_g)                       \
+    X(H5P_CLS_DATASET_CREATE_ID_g) X(H5P_CLS_FILE_ACCESS_ID_g) X(H5P_CLS_LINK_CREATE_ID_g)
+/* clang-format on */
 
 #define FG_HDF5_FIELD(name) __typeof__(name) *name;
 static struct { FG_HDF5_CALLS(FG_HDF5_FIELD) FG_HDF5_IDS(FG_HDF5_FIELD) } fg_hdf5;

@@ -30,7 +30,8 @@ static fg_status share(convert_run *c, fg_error *err) {
     c->casts = decided[0];
     c->proof_run.validate = (fg_validate)decided[1];
     c->assembles = decided[2];
-    bool rank_0_alone = c->run->options->dry_run && c->proof_run.validate == FG_VALIDATE_NONE;
+    bool rank_0_alone = c->run->options->dry_run && c->proof_run.validate == FG_VALIDATE_NONE &&
+                        !fg_proof_run_runs_models(&c->proof_run);
     return rank_0_alone ? FG_OK : fg_write_share(c->run->ranks, c->plan, &c->stage, err);
 }
 

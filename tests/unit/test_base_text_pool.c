@@ -11,10 +11,10 @@
 #include "base/alloc.h"
 #include "base/text_pool.h"
 
-enum { MANY = 100000, LONG = 3 << 20 };
+enum { MANY = 100000, LONG = 3 << 20, NAME = 24 };
 
-static const char *number(int i, char text[16]) {
-    snprintf(text, 16, "name %d", i);
+static const char *number(int i, char text[NAME]) {
+    snprintf(text, NAME, "name %d", i);
     return text;
 }
 
@@ -23,7 +23,7 @@ static void texts_stay_until_the_last_owner_goes(void **state) {
     fg_error err = {0};
     fg_text_pool *pool = NULL;
     static const char *texts[MANY];
-    char text[16];
+    char text[NAME];
     uint64_t before = fg_alloc_live(), calls = fg_alloc_count();
     for (int i = 0; i < MANY; i++) {
         number(i, text);
