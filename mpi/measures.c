@@ -53,6 +53,11 @@ uint64_t fg_measures_bytes(uint64_t numbers) {
     return fg_min(KEPT_BYTES, numbers * sizeof(float));
 }
 
+uint64_t fg_measures_tokens(uint64_t width) {
+    uint64_t of_token = FG_MEASURES_OF_BLOCK * (width * sizeof(float) + sizeof(fg_kept_state));
+    return fg_max(1, KEPT_BYTES / of_token);
+}
+
 static fg_status keep(fg_measures *measures, size_t index, const fg_measured *m, fg_error *err) {
     fg_status status = FG_OK;
     fg_kept_state *state;

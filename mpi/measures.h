@@ -3,8 +3,9 @@
  * prediction head. The same of a vision encoder: after the embedding of the patches, for each block, and
  * after the adapter, which takes the place of a final norm. They are compared while the models run: what
  * the reference gives is kept until the candidate gives the same, over all tokens or patches of the prompt.
- * Of a long prompt or a large encoder a rank cannot keep all that: a point of which a part was not kept is
- * not measured at all.
+ * Where a rank cannot keep all that, the models take turns after as many tokens as it can keep (pipeline.h).
+ * Tokens that see those after them must be run at once: a point of which a part was not kept is not measured
+ * at all.
  *
  * Invariant: one rank of the stage that runs a block measures it, and sees all tokens of both models in their
  * order; so the figures do not depend on the number of ranks.
@@ -46,6 +47,8 @@ fg_status fg_measures_add(fg_measures *measures, unsigned model, const fg_measur
 uint64_t fg_measures_bytes(uint64_t numbers);
 /* Half-blocks, as a block has them. */
 enum { FG_MEASURES_OF_BLOCK = 3 };
+/* So many tokens of this width can be kept of all half-blocks of a block, at least one. */
+uint64_t fg_measures_tokens(uint64_t width);
 /* Collective, after an agreement: every rank gets what all have measured. */
 fg_status fg_measures_join(fg_measures *measures, const fg_ranks *ranks, fg_error *err);
 void fg_measures_free(fg_measures *measures);

@@ -77,14 +77,25 @@ static uint64_t stream_count(const fg_pipeline *p) {
     return (p->room ? p->batch : p->prompt->token_count) * p->hidden;
 }
 
-/* Keys and values of all blocks of a stage, all models together; UINT64_MAX when that is beyond counting. */
+/* Keys and values of a block, all models together; UINT64_MAX when that is beyond counting. */
+static uint64_t keys_of_block(const fg_pipeline *p, uint64_t block) {
+    uint64_t bytes = 0;
+    for (unsigned m = 0; m < p->model_count; m++) {
+        if (!fg_add(bytes, fg_cache_bytes(p->pair->models[m], block, positions_of(p)), &bytes))
+            return UINT64_MAX;
+    }
+    return bytes;
+}
+
+/* Those that a rank of a stage holds at a time: of a run those of one block, of a generation of all. */
 static uint64_t keys_bytes(const fg_pipeline *p, unsigned stage) {
     uint64_t bytes = 0;
     for (uint64_t b = stage; b < p->blocks; b += p->grid.stages) {
-        for (unsigned m = 0; m < p->model_count; m++) {
-            if (!fg_add(bytes, fg_cache_bytes(p->pair->models[m], b, positions_of(p)), &bytes))
-                return UINT64_MAX;
-        }
+        uint64_t more = keys_of_block(p, b);
+        if (!p->room)
+            bytes = fg_max(bytes, more);
+        else if (!fg_add(bytes, more, &bytes))
+            return UINT64_MAX;
     }
     return bytes;
 }
@@ -137,16 +148,18 @@ static bool runs_at_once(const fg_pipeline *p) {
 }
 
 /* Where there is a model for each stage, all tokens go through a block before the next, so that weights are
- * read once and keys and values of one block are held. More stages work at the same time on micro-batches,
- * for which each keeps keys and values; they are whole tiles, so the bits are the same however many there
- * are. A GPU, which several stages may use, is best given all tokens at once. */
+ * read once: as far as they can be measured. More stages work at the same time on micro-batches, for which
+ * each keeps keys and values. They are whole tiles, so the bits are the same however many there are. A GPU,
+ * which several stages may use, is best given all tokens at once. */
 static uint64_t batch_of(const fg_pipeline *p) {
     uint64_t tokens = p->prompt->token_count, stages = p->grid.stages;
     if (runs_at_once(p)) return tokens;
     if (p->room) return fg_min(tokens, GENERATION_BATCH);
-    if (stages <= p->model_count || !keys_fit(p) || !shares_rows(p)) return tokens;
-    uint64_t tiles = (tokens + FG_TILE - 1) / FG_TILE, batches = BATCHES_PER_STAGE * stages;
-    return fg_min(tokens, (tiles + batches - 1) / batches * FG_TILE);
+    uint64_t tiles = (tokens + FG_TILE - 1) / FG_TILE, batches = BATCHES_PER_STAGE * stages,
+             most = fg_max(1, fg_measures_tokens(p->hidden) / FG_TILE);
+    if (stages > p->model_count && keys_fit(p) && shares_rows(p))
+        most = fg_min(most, (tiles + batches - 1) / batches);
+    return fg_min(tokens, most * FG_TILE);
 }
 
 /* Weights are cached where they are read again: for the next micro-batch, if all of a rank fit, or for the
@@ -166,9 +179,9 @@ static fg_status make_buffers(fg_pipeline *p, fg_error *err) {
         FG_NEW(p->normed[m], normed_count(p));
         FG_NEW(p->digests[m], fg_place_final_norm(&p->places, p->heads));
         if (!runs_in_place(p)) FG_NEW(p->stream[m], stream_count(p));
-        if (p->batch < positions_of(p))
-            FG_TRY(fg_cache_new(&p->caches[m], p->pair->models[m], p->grid.stage, p->grid.stages,
-                                positions_of(p), err));
+        if (p->room && p->batch < p->room)
+            FG_TRY(
+                fg_cache_new(&p->caches[m], p->pair->models[m], p->grid.stage, p->grid.stages, p->room, err));
     }
 done:
     return status;
@@ -455,6 +468,18 @@ static fg_status make_micro_batches(fg_pipeline *p, uint64_t position, uint64_t 
     return FG_OK;
 }
 
+static void free_caches(fg_pipeline *p) {
+    for (unsigned m = 0; m < FG_PAIR_MODELS; m++) fg_cache_free(&p->caches[m]);
+}
+
+/* A run holds keys and values of the block that the micro-batches go through, if there are several. */
+static fg_status take_caches(fg_pipeline *p, uint64_t block, fg_error *err) {
+    free_caches(p);
+    for (unsigned m = 0; m < p->model_count && p->batch < p->prompt->token_count; m++)
+        FG_CALL(fg_cache_new(&p->caches[m], p->pair->models[m], block, p->blocks, positions_of(p), err));
+    return FG_OK;
+}
+
 /* All models, the tokens [position, position + count) by micro-batches: each through a block of this stage
  * before the first goes through the next. */
 static fg_status run_micro_batches(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
@@ -464,6 +489,7 @@ static fg_status run_micro_batches(fg_pipeline *p, uint64_t position, uint64_t c
     if (made) make_micro_batches(p, position, count, made, err);
     FG_TRY(fg_ranks_agree(ranks_of(p), err));
     for (uint64_t b = p->grid.stage; b < p->blocks; b += p->grid.stages) {
+        if (!p->room) take_caches(p, b, err); /* a failure goes on with the hidden states */
         for (uint64_t i = 0; i < all; i++) run_block(&made[i], b, err);
     }
     for (uint64_t i = 0; i < all; i++) fg_sends_finish(made[i].sends);
@@ -495,7 +521,7 @@ fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
     if (status == FG_OK) status = run_micro_batches(p, 0, tokens, err);
     fg_progress_end(&p->progress, status == FG_OK ? bytes : fg_tally_add(&p->tally, 0));
     fg_tally_close(&p->tally);
-    for (unsigned m = 0; m < p->model_count; m++) fg_cache_free(&p->caches[m]); /* the head needs memory */
+    free_caches(p); /* the head needs memory */
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
         for (uint64_t h = 0; h < p->heads; h++)
             fg_ranks_share_from(ranks_of(p), owner_of(p, h), p->normed[m] + h * tokens * p->hidden,

@@ -8,7 +8,7 @@
  * bits for every number of ranks.
  *
  * Memory of a rank, in numbers: tokens * hidden * models for hidden states; keys and values of one block, or,
- * with several micro-batches, of all blocks of the stage; weights, where they fit into the cache; what
+ * for a generation, of all blocks of the stage; weights, where they fit into the cache; what
  * fg_model_scratch_bytes says; and what the grid takes.
  *
  * Two uses: a proof runs all tokens once (fg_pipeline_run); a generation first its prompt and then one token
@@ -43,7 +43,8 @@ typedef struct fg_pipeline {
     fg_proof_places places;
     fg_grid grid;
     uint64_t batch; /* tokens in a micro-batch */
-    fg_cache *caches[FG_PAIR_MODELS];
+    fg_cache
+        *caches[FG_PAIR_MODELS]; /* of a generation all blocks of the stage, of a run the one that runs */
     /* With blocks of prediction heads: hidden states on their way, [tokens, hidden], of an advance [batch,
      * hidden]; and [batch, hidden], what a head's own block makes of them. Else hidden states are on their
      * way where their result goes, and all are NULL. */

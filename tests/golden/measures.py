@@ -3,7 +3,10 @@
 
 Half-block by half-block and over all tokens, on several numbers of ranks.
 """
+import array
+import json
 import math
+import random
 import re
 import shutil
 import sys
@@ -155,6 +158,47 @@ def not_finite(fgconv, folder):
     tally.check("NaN are counted", code == 10 and mlp["nan"] > 0 and mlp["max_abs"] is None and proof["nan"] > 0, (text, mlp))
 
 
+def wide_model(folder):
+    """A Llama whose hidden states are wide and whose blocks are cheap."""
+    hidden, inner, heads, size, vocab, layers = 4096, 16, 2, 8, 32, 2
+    shapes = {"model.embed_tokens.weight": (vocab, hidden), "model.norm.weight": (hidden,)}
+    for i in range(layers):
+        at = f"model.layers.{i}."
+        for name, shape in (("self_attn.q_proj", (heads * size, hidden)), ("self_attn.k_proj", (size, hidden)), ("self_attn.v_proj", (size, hidden)),
+                            ("self_attn.o_proj", (hidden, heads * size)), ("mlp.gate_proj", (inner, hidden)), ("mlp.up_proj", (inner, hidden)),
+                            ("mlp.down_proj", (hidden, inner)), ("input_layernorm", (hidden,)), ("post_attention_layernorm", (hidden,))):
+            shapes[f"{at}{name}.weight"] = shape
+    numbers, held = random.Random(5), {}
+    for name, shape in shapes.items():
+        values = array.array("f", (numbers.gauss(0, 0.05) for _ in range(math.prod(shape))))
+        held[name] = ("float32", list(shape), values.tobytes())
+    folder.mkdir()
+    write_safetensors(folder / "model.safetensors", held)
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden, "intermediate_size": inner, "rms_norm_eps": 1e-5,
+              "num_attention_heads": heads, "num_key_value_heads": 1, "head_dim": size, "num_hidden_layers": layers, "vocab_size": vocab,
+              "max_position_embeddings": 8192, "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": True, "torch_dtype": "float32"}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def long_prompt(fgconv, folder):
+    """More tokens than a rank can keep of a block: the models take turns, and nothing is left out or cut."""
+    source = wide_model(folder / "wide")
+    other = damaged(folder, {"model.layers.1.mlp.up_proj.weight": bytes(64)}, source)
+    tokens, found = ",".join(str(i * 7 % 32) for i in range(3000)), []
+    for ranks in (0, 2, 3):
+        report = folder / f"{ranks}.json"
+        code, text = run(fgconv, ["validate", "--token-ids", tokens, "--report", report, source, other], ranks=ranks)
+        tally.check(f"a long prompt, {ranks} ranks: they differ", code == 10, f"{code}: {text}")
+        found.append(load(report)["proof"])
+    parts = [path_of(entry) for entry in found[0]["half_blocks"]]
+    wanted = ["embedding"] + [f"blocks/{b:04}/{part}" for b in range(2) for part in ("mixer", "mlp", "output")] + ["final_norm"]
+    tally.check("a long prompt: every half-block is measured", parts == wanted, parts)
+    tally.check("a long prompt: the same on any number of ranks", all(f["half_blocks"] == found[0]["half_blocks"] for f in found), found)
+    apart = [path_of(entry) for entry in found[0]["half_blocks"] if entry["max_abs"] > 0]
+    tally.check("a long prompt: they part in the MLP of block 1", apart[:1] == ["blocks/0001/mlp"], apart)
+
+
 def equal(fgconv, folder):
     report = folder / "equal.json"
     code, text = run(fgconv, ["validate", "--report", report, SOURCE, SOURCE], ranks=0)
@@ -162,4 +206,4 @@ def equal(fgconv, folder):
     tally.check("equal models: no difference anywhere", code == 0 and all((e["max_abs"], e["relative"], e["cosine"]) == (0, 0, 1) for e in entries), text)
 
 
-sys.exit(run_parts(tally, __doc__, (against_the_dump, vision, verbose, profiles, not_finite, equal)))
+sys.exit(run_parts(tally, __doc__, (against_the_dump, vision, verbose, profiles, not_finite, long_prompt, equal)))
