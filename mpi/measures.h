@@ -4,8 +4,7 @@
  * after the adapter, which takes the place of a final norm. They are compared while the models run: what
  * the reference gives is kept until the candidate gives the same, over all tokens or patches of the prompt.
  * Where a rank cannot keep all that, the models take turns after as many tokens as it can keep (pipeline.h).
- * Tokens that see those after them must be run at once: a point of which a part was not kept is not measured
- * at all.
+ * With full attention all tokens run at once: a point of which a part was not kept is not measured at all.
  *
  * Invariant: one rank of the stage that runs a block measures it, and sees all tokens of both models in their
  * order; so the figures do not depend on the number of ranks.

@@ -196,7 +196,7 @@ def long_prompt(fgconv, folder):
     tally.check("a long prompt: every half-block is measured", parts == wanted, parts)
     tally.check("a long prompt: the same on any number of ranks", all(f["half_blocks"] == found[0]["half_blocks"] for f in found), found)
     apart = [path_of(entry) for entry in found[0]["half_blocks"] if entry["max_abs"] > 0]
-    tally.check("a long prompt: they part in the MLP of block 1", apart[:1] == ["blocks/0001/mlp"], apart)
+    tally.check("a long prompt: the first difference is the MLP of block 1", apart[:1] == ["blocks/0001/mlp"], apart)
 
 
 def equal(fgconv, folder):
