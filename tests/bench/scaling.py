@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """How the proof, generation and writing scale with ranks, on a machine with many cores: a table without budgets. Needs numpy and h5diff.
 
-    scaling.py --fgconv FGCONV [--work DIR] [--layers 8] [--ranks 1,2,4,8,16] [--rows proof,generate,write,ceiling]
+    scaling.py --fgconv FGCONV [--work DIR] [--layers 8] [--ranks 1,2,4,8,16] [--rows proof,generate,write,ceiling,one-file]
     scripts/bench scaling [...]
 
-"ceiling" is what processes that share nothing reach on the machine (ceiling.py): more is not to be had.
+"ceiling" is what processes that share nothing reach on the machine (ceiling.py): more is not to be had. "one-file" is how fast they write one
+file, whatever the way (one_file.py).
 
 The model is a Llama with the blocks of the 8B one, so many of them. Times of the proof are those of its report; logits are compared with
 those of one rank, bit by bit. Writing is compared with as many `cp` at once as there are ranks, page cache warm, less what mpirun takes.
@@ -101,7 +102,7 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/dev/shm/fgconv-scaling"))
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--ranks", default="1,2,4,8,16")
-    parser.add_argument("--rows", default="proof,generate,write,ceiling")
+    parser.add_argument("--rows", default="proof,generate,write,ceiling,one-file")
     options = parser.parse_args()
     ranks, rows = [int(n) for n in options.ranks.split(",")], options.rows.split(",")
     source, other = options.work / "hf", options.work / "forgather"
@@ -120,6 +121,8 @@ def main():
         same_bits(options.fgconv, (source, other), ranks, options.work)
     if "ceiling" in rows:
         subprocess.run([sys.executable, HERE / "ceiling.py", "--ranks", options.ranks], check=True)
+    if "one-file" in rows:
+        subprocess.run([sys.executable, HERE / "one_file.py", "--ranks", options.ranks, "--work", options.work], check=True)
     if "generate" in rows:
         generate(options.fgconv, (source, other), ranks)
     if "write" in rows:
