@@ -49,11 +49,11 @@ typedef struct fg_dump_layout {
 
 /* Before MPI starts, in a run that makes a dump. A file that could not be written (a full disk) stays open in
  * HDF5, and its clean-up in MPI_Finalize or at exit would end the process by a signal: HDF5 is started so
- * that it has none. HDF5 is loaded here: FG_ERR_USAGE where it cannot be. */
+ * that it has none. */
 fg_status fg_dump_prepare(fg_error *err);
 
 enum { FG_DUMP_LIBRARY = 32 };
-/* The version of HDF5, which this loads, or "not found"; returns `text`. */
+/* The version of HDF5 that is loaded; returns `text`. */
 const char *fg_dump_library(char text[FG_DUMP_LIBRARY]);
 
 /* Bytes of the datasets, which are nearly all of the file. */

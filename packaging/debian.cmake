@@ -17,11 +17,6 @@ tokens, and the new directory appears only if their logits are equal.")
   set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # dpkg-shlibdeps finds the libraries
   set(CPACK_DEBIAN_PACKAGE_DEPENDS openmpi-bin) # mpirun, for --ranks
-  get_property(hdf5_loaded GLOBAL PROPERTY FGCONV_HDF5_LOADED) # for --dump; the program does not name it
-  execute_process(COMMAND dpkg-query -S ${hdf5_loaded} OUTPUT_VARIABLE owner ERROR_QUIET)
-  if(owner MATCHES "^([^: ]+)")
-    string(APPEND CPACK_DEBIAN_PACKAGE_DEPENDS ", ${CMAKE_MATCH_1}")
-  endif()
   set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
   set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_FILE})
   include(CPack)

@@ -51,10 +51,9 @@ def hostile_checkpoint(name, program, cc, folder):
     subprocess.run([program, "inspect", "."], cwd=trap, env=environment(LD_LIBRARY_PATH="."), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     tally.check(f"{name}: control: with LD_LIBRARY_PATH=. it is run", ran.exists())
     ran.unlink(missing_ok=True)
-    loaded = re.findall(rb"libhdf5[\w.-]*\.so[\w.]*", pathlib.Path(program).read_bytes())
-    for library in needed + [name.decode() for name in loaded]:
+    for library in needed:
         shutil.copy(folder / "hostile.so", trap / library)
-    for options in (["inspect", "."], ["--dry-run", ".", "../out"], ["--dry-run", "--dump", f"../{name}.h5", ".", "../out"]):
+    for options in (["inspect", "."], ["--dry-run", ".", "../out"]):
         code, text = run(program, options, ranks=0, cwd=trap)
         tally.check(f"{name}: {' '.join(options)}, in a checkpoint with libraries", code == 0 and not ran.exists(), f"{code}: {text}")
 

@@ -11,7 +11,6 @@ import ast
 import concurrent.futures
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -96,27 +95,6 @@ def dump_without_mpi(fgconv):
         tally.check("--dump: made of tensors of the source", set(alone[0]) == set(tensors(CASE / "hf")), alone)
 
 
-def dump_without_hdf5(fgconv):
-    """HDF5 is loaded for a dump alone. One that cannot be loaded stops what needs it, and nothing else."""
-    found = re.search(rb"libhdf5[\w.-]*\.so[\w.]*", pathlib.Path(fgconv).read_bytes())
-    if not found:
-        return  # it is a part of the program
-    name = found[0].decode()
-    linked = name in subprocess.run(["readelf", "-d", fgconv], check=True, stdout=subprocess.PIPE, text=True).stdout
-    tally.check(f"{name} is not loaded when the program starts", not linked)
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        (folder / name).write_text("no library")
-        for ranks in (0, 2):
-            code, text = run(fgconv, ["--dump", folder / "a.h5", CASE / "hf", folder / "out"], ranks=ranks, LD_LIBRARY_PATH=str(folder))
-            tally.check(f"--dump without HDF5, {ranks} ranks: exit code 2 and one message", code == 2 and text.count("HDF5 cannot be loaded") == 1 and name in text, f"{code}: {text}")
-        tally.check("--dump without HDF5: no file, no destination", sorted(os.listdir(folder)) == [name], os.listdir(folder))
-        code, text = run(fgconv, [CASE / "hf", folder / "out"], ranks=0, LD_LIBRARY_PATH=str(folder))
-        tally.check("without HDF5: convert and prove", code == 0 and "equal" in text, f"{code}: {text}")
-        code, text = run(fgconv, ["--version", "-v"], ranks=0, LD_LIBRARY_PATH=str(folder))
-        tally.check("without HDF5: --version", code == 0 and re.search(r"HDF5 +not found", text), f"{code}: {text}")
-
-
 def at_once(fgconv, streams, runs):
     with tempfile.TemporaryDirectory() as folder:
         command = [str(pathlib.Path(fgconv).resolve()), "--dry-run", "-q", "--validate", "none", "--to", "forgather", str(CASE / "hf"), f"{folder}/out"]
@@ -141,7 +119,6 @@ def main():
     launcher_that_mpi_does_not_know(options.fgconv)
     launcher_that_has_ended(options.fgconv)
     dump_without_mpi(options.fgconv)
-    dump_without_hdf5(options.fgconv)
     at_once(options.fgconv, options.streams, options.runs)
     return tally.end()
 
