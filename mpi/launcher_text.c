@@ -33,12 +33,22 @@ static bool ended_by_signal(const char *box, int *rank, char node[64], int *numb
     return *number > 0;
 }
 
-static fg_status say_ended(int rank, const char *node, int number, fg_buffer *out, fg_error *err) {
+static fg_status say_ended(fg_launcher_text *text, int rank, const char *node, int number, fg_buffer *out,
+                           fg_error *err) {
     if (number == SIGKILL)
-        return fg_buffer_printf(out, err, "fgconv: rank %d on node %s was killed (out of memory?)\n", rank,
-                                node);
-    return fg_buffer_printf(out, err, "fgconv: rank %d on node %s ended by signal %d (%s)\n", rank, node,
-                            number, strsignal(number));
+        snprintf(text->killed, sizeof text->killed, "rank %d on node %s was killed (out of memory?)", rank,
+                 node);
+    else
+        snprintf(text->killed, sizeof text->killed, "rank %d on node %s ended by signal %d (%s)", rank, node,
+                 number, strsignal(number));
+    return fg_buffer_printf(out, err, "fgconv: %s\n", text->killed);
+}
+
+static void hear(fg_launcher_text *text, const char *line) {
+    const char *said = line + strlen("fgconv: ");
+    if (!fg_starts_with(line, STOPPED)) return;
+    text->told = true;
+    snprintf(text->goodbye, sizeof text->goodbye, "%.*s", (int)strcspn(said, "\n"), said);
 }
 
 static fg_status end_box(fg_launcher_text *text, fg_buffer *out, fg_error *err) {
@@ -50,7 +60,7 @@ static fg_status end_box(fg_launcher_text *text, fg_buffer *out, fg_error *err) 
         repeated = repeated || strstr(box, repeats[i]);
     text->lost_node = text->lost_node || strstr(box, LOST);
     if (ended_by_signal(box, &rank, node, &number)) {
-        if (!text->stopped) FG_CALL(say_ended(rank, node, number, out, err));
+        if (!text->stopped) FG_CALL(say_ended(text, rank, node, number, out, err));
     } else if (!repeated) {
         FG_CALL(fg_buffer_put(out, box, err));
     }
@@ -74,7 +84,7 @@ static fg_status end_line(fg_launcher_text *text, fg_buffer *out, fg_error *err)
         text->ended = true;
         text->exit_code = (int)strtol(line + sizeof FG_EXIT_LINE - 1, NULL, 10);
     } else if (!fg_starts_with(line, FORWARDS)) {
-        text->told = text->told || fg_starts_with(line, STOPPED);
+        hear(text, line);
         FG_CALL(fg_buffer_add(out, line, length, err));
     }
     fg_buffer_clear(&text->line);

@@ -268,6 +268,19 @@ static fg_status judge(const launching *l, int *code, fg_error *err) {
     return FG_OK;
 }
 
+/* What a signal or a lost node stopped says nothing itself. */
+static void tell_what(const launching *l, fg_mpirun_end *end) {
+    const fg_launcher_text *t = &l->text;
+    const char *said = t->killed[0] ? t->killed : t->goodbye;
+    if (t->ended || end->code <= 128) return;
+    if (*said)
+        snprintf(end->what, sizeof end->what, "%s", said);
+    else if (l->passed)
+        snprintf(end->what, sizeof end->what, "stopped by %s", fg_interrupt_name(l->passed));
+    else
+        snprintf(end->what, sizeof end->what, "a node was lost, or the network between nodes");
+}
+
 static void close_all(launching *l) {
     fg_error unimportant = {0};
     const int files[] = {l->signal_fd, l->stderr_pipe[0], l->stderr_pipe[1]};
@@ -280,8 +293,9 @@ static void close_all(launching *l) {
     fg_buffer_free(&l->text.box);
 }
 
-fg_status fg_mpirun(uint64_t ranks, char **argv, int *code, fg_error *err) {
+fg_status fg_mpirun(uint64_t ranks, char **argv, fg_mpirun_end *end, fg_error *err) {
     fg_status status = FG_OK;
+    *end = (fg_mpirun_end){0};
     launching l = {.stderr_pipe = {-1, -1}, .signal_fd = -1};
     FG_TRY(find_mpirun(err));
     FG_TRY(fg_path_real("/proc/self/exe", &l.program, err));
@@ -291,8 +305,9 @@ fg_status fg_mpirun(uint64_t ranks, char **argv, int *code, fg_error *err) {
     FG_TRY(start(&l, ranks, argv, err));
     FG_TRY(stay(&l, err));
     FG_TRY(print_rest(&l, err));
-    FG_TRY(judge(&l, code, err));
-    say_stopped(&l, *code);
+    FG_TRY(judge(&l, &end->code, err));
+    say_stopped(&l, end->code);
+    tell_what(&l, end);
 done:
     if (l.child > 0 && status == FG_ERR_MEMORY) kill(l.child, SIGTERM);
     close_all(&l);

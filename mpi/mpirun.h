@@ -15,8 +15,13 @@
 /* Its processes find in this variable the numbers of our streams that are terminals, "12". */
 #define FG_TERMINALS_VARIABLE "FGCONV_TERMINALS"
 
-/* Each process gets `argv`. *code: how the run ended, as the exit code of a process. FG_ERR_USAGE: there is
- * no mpirun. */
-fg_status fg_mpirun(uint64_t ranks, char **argv, int *code, fg_error *err);
+/* How a run ended. */
+typedef struct fg_mpirun_end {
+    int code;       /* as the exit code of a process */
+    char what[256]; /* what stopped it, as stderr has it; "": rank 0 has ended in order, or said why not */
+} fg_mpirun_end;
+
+/* Each process gets `argv`. FG_ERR_USAGE: there is no mpirun. */
+fg_status fg_mpirun(uint64_t ranks, char **argv, fg_mpirun_end *end, fg_error *err);
 
 #endif

@@ -105,9 +105,21 @@ static bool starts_ranks(const fg_options *options, const fg_launch *launch) {
     return options->ranks > 1 && !launch->ours;
 }
 
+/* What stops all ranks at once is told here: none of them knows why. */
+static fg_status stay_with_ranks(const fg_run *run, int *code, fg_error *err) {
+    fg_mpirun_end end;
+    fg_error stopped = {0};
+    FG_CALL(fg_mpirun(run->options->ranks, run->argv, &end, err));
+    *code = end.code;
+    if (!end.what[0] || !asks_for_json(run)) return FG_OK;
+    fg_fail(&stopped, (fg_status)end.code, "%s", end.what);
+    fg_error_json(&stopped, run->out);
+    return FG_OK;
+}
+
 /* *code: how mpirun ended, if this process only started it. */
 static fg_status on_one_process(const fg_run *run, int *code, fg_error *err) {
-    if (starts_ranks(run->options, run->launch)) return fg_mpirun(run->options->ranks, run->argv, code, err);
+    if (starts_ranks(run->options, run->launch)) return stay_with_ranks(run, code, err);
     fg_start_alone(run->options->command->writes);
     FG_CALL(fg_failure_said(run->options->command->run(run, err), err));
     return fg_alloc_check(err);
@@ -155,7 +167,7 @@ int main(int argc, char **argv) {
                   .printed = &printed,
                   .argc = argc,
                   .argv = argv};
-    if (launch.rank == 0 && asks_for_json(&run)) fg_interrupt_document(run.out, run.printed);
+    if (launch.rank == 0 && !launch.ours && asks_for_json(&run)) fg_interrupt_document(run.out, run.printed);
     int code = FG_OK; /* of mpirun */
     fg_status status = parse_command_line(&options, &catalogue, argc, argv, &err);
     if (status == FG_OK) status = check_ranks(&options, &launch, &err);

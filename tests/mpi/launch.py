@@ -148,18 +148,28 @@ def finish(process, output):
     return code, output.read()
 
 
+def objects(text):
+    """Those that stand on lines of their own."""
+    found, decoder = [], json.JSONDecoder()
+    for at in re.finditer(r"^\{", text, re.MULTILINE):
+        found.append(decoder.raw_decode(text[at.start():])[0])
+    return found
+
+
 def signals(fgconv, source):
     """To fgconv alone, and, as a terminal does, to its whole process group."""
     for which, name, send in ((signal.SIGINT, "SIGINT", os.kill), (signal.SIGTERM, "SIGTERM", os.kill), (signal.SIGUSR1, "SIGUSR1", os.kill),
                               (signal.SIGHUP, "SIGHUP", os.kill), (signal.SIGINT, "SIGINT to all", os.killpg)):
         with tempfile.TemporaryDirectory() as place:
             folder = pathlib.Path(place)
-            process, output, met = start(fgconv, source, folder)
+            process, output, met = start(fgconv, source, folder, ["--json"])
             tally.check(f"{name}: the moment was met", met)
             send(process.pid, which)
             code, text = finish(process, output)
             tally.check(f"{name}: exit code", code == 128 + which, (code, text))
-            tally.check(f"{name}: one message", text.count("stopped by") == 1 and BOX not in text and "mpirun" not in text, text)
+            found = objects(text)
+            tally.check(f"{name}: one message, and one object", text.count("fgconv: stopped by") == 1 and BOX not in text and "mpirun" not in text
+                        and [o["exit"] for o in found] == [code] and f"fgconv: {found[0]['what']}" in text, text)
             tally.check(f"{name}: nothing is left", sorted(p.name for p in folder.iterdir()) == ["output"] and not ranks_of(folder), list(folder.iterdir()))
 
 
@@ -167,7 +177,7 @@ def killed(fgconv, source):
     for rank in (0, 2):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
-            process, output, met = start(fgconv, source, folder)
+            process, output, met = start(fgconv, source, folder, ["--json"])
             pids = ranks_of(folder / "stopped")
             if tally.check(f"kill -9 of rank {rank}: the moment was met", met and rank in pids):
                 os.kill(pids[rank], signal.SIGKILL)
@@ -175,6 +185,8 @@ def killed(fgconv, source):
             line = f"fgconv: rank {rank} on node {socket.gethostname().split('.')[0]} was killed (out of memory?)\n"
             tally.check(f"kill -9 of rank {rank}: exit code", code == 137, (code, text))
             tally.check(f"kill -9 of rank {rank}: said", line in text and BOX not in text, text)
+            found = objects(text)
+            tally.check(f"kill -9 of rank {rank}: one object says so, too", len(found) == 1 and found[0]["exit"] == 137 and f"fgconv: {found[0]['what']}\n" == line, text)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         process, output, met = start(fgconv, source, folder)
