@@ -59,7 +59,7 @@ static void check(const fg_ranks *ranks, int code, const char *format, ...) {
  * the right to read another process's memory, 32 KiB at a time. A rank that sleeps for a millisecond then
  * takes 30 times as long (8 MiB: 120 instead of 4 ms). */
 enum { SMALL_MESSAGE = 256 << 10 };
-static const double SHORT_SLEEP = 20e-6; /* seconds */
+static const double SHORT_SLEEP = 500e-6; /* seconds; shorter ones take processors from ranks that compute */
 
 /* Waits until what a call of so many bytes began is done, and gives its code. */
 static int finish(const fg_ranks *ranks, int code, MPI_Request *request, size_t bytes) {
