@@ -11,7 +11,6 @@ struct fg_communicators {
     MPI_Comm world, node; /* all ranks; those that share memory; their calls return errors */
     fg_error failure;     /* the first call to MPI that failed; with a status no more are made */
     size_t part;          /* bytes that a call to MPI takes at most; tests lower it */
-    unsigned large_sends; /* that have begun and may not be done */
     uint64_t fail_after;  /* tests: the call that fails, counted from now; 0: none */
 };
 

@@ -55,16 +55,16 @@ static void check(const fg_ranks *ranks, int code, const char *format, ...) {
     mpi->failure.rank = ranks->rank;
 }
 
-/* MPI may carry a message of more bytes in pieces, each only while both ranks look: in a container without
- * the right to read another process's memory, 32 KiB at a time. A rank that sleeps for a millisecond then
- * takes 30 times as long (8 MiB: 120 instead of 4 ms). */
+/* A larger message may come in pieces, each only while both ranks look: in a container without the right to
+ * read another process's memory, 32 KiB at a time. With sleeps of a millisecond 8 MiB take 120 ms instead of
+ * 4, so large messages get short ones. They wait for nothing else: what may be late is told by a small one
+ * before. */
 enum { SMALL_MESSAGE = 256 << 10 };
-static const double SHORT_SLEEP = 500e-6; /* seconds; shorter ones take processors from ranks that compute */
+static const double SHORT_SLEEP = 20e-6; /* seconds */
 
 /* Waits until what a call of so many bytes began is done, and gives its code. */
-static int finish(const fg_ranks *ranks, int code, MPI_Request *request, size_t bytes) {
-    bool large = bytes > SMALL_MESSAGE || ranks->mpi->large_sends;
-    fg_patience patience = {.longest_sleep = large ? SHORT_SLEEP : 0};
+static int finish(int code, MPI_Request *request, size_t bytes) {
+    fg_patience patience = {.longest_sleep = bytes > SMALL_MESSAGE ? SHORT_SLEEP : 0};
     int done = 0;
     while (code == MPI_SUCCESS && !done) {
         code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
@@ -172,7 +172,7 @@ void fg_ranks_stop(fg_ranks *ranks) {
     if (fg_ranks_failed(ranks)) MPI_Abort(ranks->mpi->world, ranks->mpi->failure.status);
     if (ranks->mpi->node != MPI_COMM_NULL) MPI_Comm_free(&ranks->mpi->node);
     MPI_Request request;
-    finish(ranks, MPI_Ibarrier(ranks->mpi->world, &request), &request, 0);
+    finish(MPI_Ibarrier(ranks->mpi->world, &request), &request, 0);
     fg_free(ranks->mpi);
     ranks->mpi = NULL;
     double began = fg_clock_seconds();
@@ -187,10 +187,10 @@ fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err) {
     int mine = err->status == FG_OK ? INT_MAX : ranks->rank, first = INT_MAX;
     if (is_silent(ranks)) return status_of(ranks, err);
     MPI_Request request;
-    check(ranks,
-          finish(ranks, MPI_Iallreduce(&mine, &first, 1, MPI_INT, MPI_MIN, ranks->mpi->world, &request),
-                 &request, 0),
-          "asking the other ranks whether they failed");
+    check(
+        ranks,
+        finish(MPI_Iallreduce(&mine, &first, 1, MPI_INT, MPI_MIN, ranks->mpi->world, &request), &request, 0),
+        "asking the other ranks whether they failed");
     if (first == ranks->rank) err->rank = ranks->rank;
     if (first != INT_MAX) fg_ranks_share_from(ranks, first, err, sizeof *err);
     return status_of(ranks, err);
@@ -202,8 +202,7 @@ void fg_ranks_share_from(const fg_ranks *ranks, int root, void *bytes, size_t si
     MPI_Request request;
     for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part)
         check(ranks,
-              finish(ranks,
-                     MPI_Ibcast((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, root,
+              finish(MPI_Ibcast((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, root,
                                 ranks->mpi->world, &request),
                      &request, size),
               "sharing %zu bytes of rank %d", size, root);
@@ -245,8 +244,7 @@ static void reduce_u64(const fg_ranks *ranks, uint64_t *values, size_t count, MP
     MPI_Request request;
     for (size_t at = 0; at < count && !is_silent(ranks); at += part)
         check(ranks,
-              finish(ranks,
-                     MPI_Iallreduce(MPI_IN_PLACE, values + at, (int)fg_min(part, count - at), MPI_UINT64_T,
+              finish(MPI_Iallreduce(MPI_IN_PLACE, values + at, (int)fg_min(part, count - at), MPI_UINT64_T,
                                     op, ranks->mpi->world, &request),
                      &request, count * sizeof *values),
               "joining %zu numbers of each rank", count);
@@ -296,8 +294,7 @@ void fg_ranks_send(const fg_ranks *ranks, int to, const void *bytes, size_t size
     MPI_Request request;
     for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part)
         check(ranks,
-              finish(ranks,
-                     MPI_Isend((const char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE,
+              finish(MPI_Isend((const char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE,
                                to, TAG_BYTES, ranks->mpi->world, &request),
                      &request, size),
               "sending %zu bytes to rank %d", size, to);
@@ -307,8 +304,7 @@ void fg_ranks_receive(const fg_ranks *ranks, int from, void *bytes, size_t size)
     MPI_Request request;
     for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part)
         check(ranks,
-              finish(ranks,
-                     MPI_Irecv((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, from,
+              finish(MPI_Irecv((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, from,
                                TAG_BYTES, ranks->mpi->world, &request),
                      &request, size),
               "receiving %zu bytes from rank %d", size, from);
@@ -318,7 +314,6 @@ void fg_ranks_receive(const fg_ranks *ranks, int from, void *bytes, size_t size)
 struct fg_sends {
     const fg_ranks *ranks;
     size_t count;
-    bool large;
     MPI_Request *requests; /* owned */
 };
 
@@ -338,10 +333,6 @@ void fg_sends_free(struct fg_sends *sends) {
 
 void fg_sends_begin(struct fg_sends *sends, int to, const void *bytes, size_t size) {
     const fg_ranks *ranks = sends->ranks;
-    if (size > SMALL_MESSAGE && !sends->large && !is_silent(ranks)) {
-        sends->large = true;
-        ranks->mpi->large_sends++;
-    }
     for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part) {
         MPI_Request *request = sends->requests + sends->count++;
         int code = MPI_Isend((const char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, to,
@@ -352,10 +343,7 @@ void fg_sends_begin(struct fg_sends *sends, int to, const void *bytes, size_t si
 
 void fg_sends_finish(struct fg_sends *sends) {
     for (size_t i = 0; i < sends->count && !is_silent(sends->ranks); i++)
-        check(sends->ranks, finish(sends->ranks, MPI_SUCCESS, &sends->requests[i], 0),
-              "sending to another rank");
-    if (sends->large) sends->ranks->mpi->large_sends--;
-    sends->large = false;
+        check(sends->ranks, finish(MPI_SUCCESS, &sends->requests[i], 0), "sending to another rank");
     sends->count = 0;
 }
 
@@ -396,8 +384,7 @@ fg_status fg_ranks_group_agree(struct fg_ranks_group *group, bool good, bool *al
     MPI_Request request;
     if (!is_silent(ranks))
         check(ranks,
-              finish(ranks, MPI_Iallreduce(&mine, &all, 1, MPI_INT, MPI_MIN, group->members, &request),
-                     &request, 0),
+              finish(MPI_Iallreduce(&mine, &all, 1, MPI_INT, MPI_MIN, group->members, &request), &request, 0),
               "asking the ranks of a group whether they failed");
     *all_good = all;
     return status_of(ranks, err);
@@ -413,10 +400,9 @@ fg_status fg_ranks_group_gather(struct fg_ranks_group *group, const uint64_t *co
     }
     if (!is_silent(ranks))
         check(ranks,
-              finish(ranks,
-                     MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, slots, group->counts, group->places,
+              finish(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, slots, group->counts, group->places,
                                      MPI_FLOAT, group->members, &request),
-                     &request, members * slot * sizeof *slots),
+                     &request, 0),
               "sharing rows with the ranks of a group");
     return status_of(ranks, err);
 }
@@ -524,7 +510,7 @@ void fg_reports_finish(struct fg_reports *reports) {
     fg_ranks_sum_u64(ranks, &sent, 1);
     while (ranks->rank == 0 && reports->count < sent && !is_silent(ranks)) receive_report(reports);
     if (!is_silent(ranks))
-        check(ranks, finish(ranks, MPI_SUCCESS, &reports->request, 0), "sending a count to rank 0");
+        check(ranks, finish(MPI_SUCCESS, &reports->request, 0), "sending a count to rank 0");
 }
 
 /* ---- memory of a node ---- */
