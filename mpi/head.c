@@ -160,7 +160,7 @@ fg_status fg_head_compare(fg_pipeline *p, unsigned a, unsigned b, fg_comparison 
 done:
     status = fg_ranks_agree(p->pair->ranks, err);
     if (status == FG_OK) status = compare_all(p, &c, common, err);
-    c.again = status == FG_OK && fg_compare_wants_more(&c.total, c.per_token, rows);
+    c.again = status == FG_OK && fg_compare_is_incomplete(&c.total, c.per_token, rows);
     if (c.again) status = compare_all(p, &c, common, err);
     if (status == FG_OK) *result = fg_compare_finish(&c.total, c.per_token, rows);
     fg_free(c.per_token);

@@ -36,19 +36,19 @@ static bool ended_by_signal(const char *box, int *rank, char node[64], int *numb
 static fg_status say_ended(fg_launcher_text *text, int rank, const char *node, int number, fg_buffer *out,
                            fg_error *err) {
     if (number == SIGKILL)
-        snprintf(text->killed, sizeof text->killed, "rank %d on node %s was killed (out of memory?)", rank,
-                 node);
+        snprintf(text->end_message, sizeof text->end_message,
+                 "rank %d on node %s was killed (out of memory?)", rank, node);
     else
-        snprintf(text->killed, sizeof text->killed, "rank %d on node %s ended by signal %d (%s)", rank, node,
-                 number, strsignal(number));
-    return fg_buffer_printf(out, err, "fgconv: %s\n", text->killed);
+        snprintf(text->end_message, sizeof text->end_message, "rank %d on node %s ended by signal %d (%s)",
+                 rank, node, number, strsignal(number));
+    return fg_buffer_printf(out, err, "fgconv: %s\n", text->end_message);
 }
 
-static void hear(fg_launcher_text *text, const char *line) {
+static void note_stop(fg_launcher_text *text, const char *line) {
     const char *said = line + strlen("fgconv: ");
     if (!fg_starts_with(line, STOPPED)) return;
     text->told = true;
-    snprintf(text->goodbye, sizeof text->goodbye, "%.*s", (int)strcspn(said, "\n"), said);
+    snprintf(text->stop_message, sizeof text->stop_message, "%.*s", (int)strcspn(said, "\n"), said);
 }
 
 static fg_status end_box(fg_launcher_text *text, fg_buffer *out, fg_error *err) {
@@ -84,7 +84,7 @@ static fg_status end_line(fg_launcher_text *text, fg_buffer *out, fg_error *err)
         text->ended = true;
         text->exit_code = (int)strtol(line + sizeof FG_EXIT_LINE - 1, NULL, 10);
     } else if (!fg_starts_with(line, FORWARDS)) {
-        hear(text, line);
+        note_stop(text, line);
         FG_CALL(fg_buffer_add(out, line, length, err));
     }
     fg_buffer_clear(&text->line);

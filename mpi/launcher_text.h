@@ -14,15 +14,16 @@
 
 /* Start from zeros. */
 typedef struct fg_launcher_text {
-    fg_buffer line;                 /* owned; of a line that is looked at as a whole, what has come so far */
-    fg_buffer box;                  /* owned; of a box, what has come so far; empty: outside of boxes */
-    bool passes;                    /* the line is a process's, and its beginning has passed */
-    bool ended;                     /* FG_EXIT_LINE has come */
-    int exit_code;                  /* its code */
-    bool lost_node;                 /* mpirun says that it has lost a node, or the way to it */
-    bool stopped;                   /* a signal stops the run: how its processes end is no news */
-    bool told;                      /* rank 0 has said which one */
-    char killed[256], goodbye[256]; /* how a rank ended, by a signal; what rank 0 said; without "fgconv: " */
+    fg_buffer line;         /* owned; of a line that is looked at as a whole, what has come so far */
+    fg_buffer box;          /* owned; of a box, what has come so far; empty: outside of boxes */
+    bool passes;            /* the line is a process's, and its beginning has passed */
+    bool ended;             /* FG_EXIT_LINE has come */
+    int exit_code;          /* its code */
+    bool lost_node;         /* mpirun says that it has lost a node, or the way to it */
+    bool stopped;           /* a signal stops the run: how its processes end is no news */
+    bool told;              /* rank 0 has said which one */
+    char end_message[256];  /* about a rank that a signal ended */
+    char stop_message[256]; /* rank 0's, about a signal; both without "fgconv: " */
 } fg_launcher_text;
 
 /* Appends to `out` what is to be printed of these bytes and those that were kept. */

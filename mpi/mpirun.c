@@ -271,14 +271,14 @@ static fg_status judge(const launching *l, int *code, fg_error *err) {
 /* What a signal or a lost node stopped says nothing itself. */
 static void tell_what(const launching *l, fg_mpirun_end *end) {
     const fg_launcher_text *t = &l->text;
-    const char *said = t->killed[0] ? t->killed : t->goodbye;
+    const char *said = t->end_message[0] ? t->end_message : t->stop_message;
     if (t->ended || end->code <= 128) return;
     if (*said)
         snprintf(end->what, sizeof end->what, "%s", said);
     else if (l->passed)
         snprintf(end->what, sizeof end->what, "stopped by %s", fg_interrupt_name(l->passed));
     else
-        snprintf(end->what, sizeof end->what, "a node was lost, or the network between nodes");
+        snprintf(end->what, sizeof end->what, "a node or the network between nodes was lost");
 }
 
 static void close_all(launching *l) {

@@ -57,7 +57,7 @@ CALLS = [
     ("file call", r"(?<![\w.>])(open|openat|close|p?read|p?write|p?readv|p?writev|lseek|rename(?:at2?)?|[lf]?stat|fstatat|unlink|unlinkat|link|"
      r"symlink|mkdir|rmdir|fopen|fdopen|freopen|opendir|readdir|scandir|nftw|readlink|realpath|access|f?truncate|f(data)?sync|f?statvfs|"
      r"remove|mkstemp|mkdtemp|fcntl|flock|getcwd|chdir|f?chmod|copy_file_range|sendfile|fallocate|ioctl|tmpfile|popen)\(",
-     r"src/base/(file|read_team)\.c|mpi/commands/start\.c|mpi/launcher\.c|mpi/mpirun\.c"),  # standard streams that are closed; a socket; pipes
+     r"src/base/(file|read_threads)\.c|mpi/commands/start\.c|mpi/launcher\.c|mpi/mpirun\.c"),  # standard streams that are closed; a socket; pipes
     ("allocation", r"(?<![\w.>])(malloc|calloc|realloc|free|strdup|strndup|asprintf|mmap|munmap)\(", r"src/base/alloc\.c"),
 ]
 

@@ -3,7 +3,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/checked.h"
-#include "base/read_team.h"
+#include "base/read_threads.h"
 #include "device/cuda.h"
 #include "model/model_settings.h"
 #include "tokens/stop_tokens.h"
@@ -71,7 +71,7 @@ static fg_generation_task generation_task(const fg_proof_run *t, const fg_run *r
 static fg_status choose_device(fg_proof_run *t, const fg_run *run, fg_error *err) {
     if (run->options->device == FG_DEVICE_CUDA &&
         fg_device_cuda_load(run->ranks->node_rank, &t->pair.device, err) == FG_OK)
-        fg_read_team_set(fg_hardware_own_processors(run->ranks));
+        fg_read_threads_set(fg_hardware_own_processors(run->ranks));
     FG_CALL(fg_ranks_agree(run->ranks, err));
     return fg_hardware_agree(run->ranks, t->pair.device, &t->hardware, err);
 }

@@ -17,7 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/lfs_pointer.h"
-#include "base/read_team.h"
+#include "base/read_threads.h"
 
 /* One system call moves at most this much; Linux itself stops at 2 GiB. */
 enum { MAX_TRANSFER = 1 << 30, INTERRUPTIONS = 1000, DIRECTORY_BYTES = 4096 };
@@ -179,10 +179,10 @@ static fg_status read_alone(const fg_file *file, void *buffer, size_t size, uint
 }
 
 fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t offset, fg_error *err) {
-    fg_read_part parts[FG_READ_TEAM_MOST];
-    size_t count = fg_read_team_read(file->fd, buffer, size, offset, parts);
+    fg_read_part parts[FG_READ_THREADS_MOST];
+    size_t count = fg_read_threads_read(file->fd, buffer, size, offset, parts);
     if (!count) return read_alone(file, buffer, size, offset, err);
-    for (size_t i = 0; i < count; i++) { /* what the team has not got */
+    for (size_t i = 0; i < count; i++) { /* what the others have not got */
         const fg_read_part *part = &parts[i];
         FG_CALL(
             read_alone(file, part->to + part->got, part->size - part->got, part->offset + part->got, err));

@@ -17,50 +17,50 @@ static const char *const old_cores[] = {"Prescott", "Core2",     "Penryn",    "D
 /* Kernels that many processors can run, the fastest first, and what they need. */
 typedef struct shared_core {
     const char *name;
-    fg_blas_vectors needs;
+    fg_blas_simd needs;
 } shared_core;
 
 #ifdef __aarch64__
-static const shared_core shared_cores[] = {{"armv8", FG_BLAS_VECTORS_FEW}};
+static const shared_core shared_cores[] = {{"armv8", FG_BLAS_SIMD_BASIC}};
 #else
-static const shared_core shared_cores[] = {{"SkylakeX", FG_BLAS_VECTORS_AVX512},
-                                           {"Haswell", FG_BLAS_VECTORS_AVX2},
-                                           {"Nehalem", FG_BLAS_VECTORS_SSE4},
-                                           {"Prescott", FG_BLAS_VECTORS_FEW}};
+static const shared_core shared_cores[] = {{"SkylakeX", FG_BLAS_SIMD_AVX512},
+                                           {"Haswell", FG_BLAS_SIMD_AVX2},
+                                           {"Nehalem", FG_BLAS_SIMD_SSE4},
+                                           {"Prescott", FG_BLAS_SIMD_BASIC}};
 #endif
 
-static unsigned first_shared(fg_blas_vectors vectors) {
+static unsigned first_shared(fg_blas_simd simd) {
     unsigned i = 0;
-    while (shared_cores[i].needs > vectors) i++;
+    while (shared_cores[i].needs > simd) i++;
     return i;
 }
 
-const char *fg_blas_core_better(const char *chosen, fg_blas_vectors vectors) {
-    if (vectors < FG_BLAS_VECTORS_AVX2) return NULL;
+const char *fg_blas_core_better(const char *chosen, fg_blas_simd simd) {
+    if (simd < FG_BLAS_SIMD_AVX2) return NULL;
     for (size_t i = 0; i < sizeof old_cores / sizeof *old_cores; i++) {
-        if (strcmp(chosen, old_cores[i]) == 0) return shared_cores[first_shared(vectors)].name;
+        if (strcmp(chosen, old_cores[i]) == 0) return shared_cores[first_shared(simd)].name;
     }
     return NULL;
 }
 
 /* Of this processor. Skylake's kernels use all five parts of AVX-512 that the first server processors had. */
-static fg_blas_vectors own_vectors(void) {
+static fg_blas_simd own_simd(void) {
 #ifdef __x86_64__
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl");
-    if (avx2 && avx512) return FG_BLAS_VECTORS_AVX512;
-    if (avx2) return FG_BLAS_VECTORS_AVX2;
-    if (__builtin_cpu_supports("sse4.2")) return FG_BLAS_VECTORS_SSE4;
+    if (avx2 && avx512) return FG_BLAS_SIMD_AVX512;
+    if (avx2) return FG_BLAS_SIMD_AVX2;
+    if (__builtin_cpu_supports("sse4.2")) return FG_BLAS_SIMD_SSE4;
 #endif
-    return FG_BLAS_VECTORS_FEW;
+    return FG_BLAS_SIMD_BASIC;
 }
 
 const char *fg_blas_core_advice(void) {
     const char *users = getenv(FG_BLAS_CORE_VARIABLE);
     if (users && *users) return NULL;
-    return fg_blas_core_better(fg_device_cpu_kernels(), own_vectors());
+    return fg_blas_core_better(fg_device_cpu_kernels(), own_simd());
 }
 
 /* ---- another choice ---- */
@@ -96,5 +96,5 @@ const char *fg_blas_core_common(unsigned index) {
 }
 
 unsigned fg_blas_core_first_common(void) {
-    return first_shared(own_vectors());
+    return first_shared(own_simd());
 }

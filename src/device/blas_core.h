@@ -11,17 +11,17 @@
 /* The environment variable that OpenBLAS looks at when it chooses. */
 #define FG_BLAS_CORE_VARIABLE "OPENBLAS_CORETYPE"
 
-/* What a processor has for the inner loops of products; each has what the one before it has, too. */
-typedef enum fg_blas_vectors {
-    FG_BLAS_VECTORS_FEW,
-    FG_BLAS_VECTORS_SSE4, /* SSE4.2 */
-    FG_BLAS_VECTORS_AVX2, /* with FMA */
-    FG_BLAS_VECTORS_AVX512,
-} fg_blas_vectors;
+/* SIMD instructions of a processor; each kind includes those before it. */
+typedef enum fg_blas_simd {
+    FG_BLAS_SIMD_BASIC,
+    FG_BLAS_SIMD_SSE4, /* SSE4.2 */
+    FG_BLAS_SIMD_AVX2, /* with FMA */
+    FG_BLAS_SIMD_AVX512,
+} fg_blas_simd;
 
 /* The value of that variable that suits a processor better than the kernels named `chosen`; NULL: they are
  * right. */
-const char *fg_blas_core_better(const char *chosen, fg_blas_vectors vectors);
+const char *fg_blas_core_better(const char *chosen, fg_blas_simd simd);
 /* The same for this process and processor. NULL too where the user has set the variable. */
 const char *fg_blas_core_advice(void);
 /* The kernels of that name run from now on; false: this library does not have them, this processor cannot run

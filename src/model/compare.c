@@ -165,7 +165,7 @@ void fg_compare_slice_if_equal(const float *a, const float *b, uint64_t token, u
     }
 }
 
-bool fg_compare_wants_more(const fg_compare *total, const fg_compare_token *per_token, uint64_t tokens) {
+bool fg_compare_is_incomplete(const fg_compare *total, const fg_compare_token *per_token, uint64_t tokens) {
     bool some = false;
     for (uint64_t t = 0; t < tokens && total->largest_difference > 0; t++) some |= per_token[t].equal > 0;
     return some;

@@ -80,8 +80,8 @@ void fg_compare_slice(const float *a, const float *b, uint64_t token, uint64_t t
 void fg_compare_slice_if_equal(const float *a, const float *b, uint64_t token, uint64_t tokens,
                                uint64_t column, uint64_t rows, fg_compare *total,
                                fg_compare_token *per_token);
-/* Whether they must. */
-bool fg_compare_wants_more(const fg_compare *total, const fg_compare_token *per_token, uint64_t tokens);
+/* Whether this is so. */
+bool fg_compare_is_incomplete(const fg_compare *total, const fg_compare_token *per_token, uint64_t tokens);
 
 /* The same for values that are no logits: hidden states [tokens, columns], from column 0 on. */
 void fg_compare_values(const float *a, const float *b, uint64_t token, uint64_t tokens, uint64_t columns,

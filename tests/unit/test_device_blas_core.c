@@ -14,18 +14,18 @@
 
 static void old_kernels_on_a_new_processor(void **state) {
     (void)state;
-    assert_string_equal(fg_blas_core_better("Prescott", FG_BLAS_VECTORS_AVX2), "Haswell");
-    assert_string_equal(fg_blas_core_better("Prescott", FG_BLAS_VECTORS_AVX512), "SkylakeX");
-    assert_string_equal(fg_blas_core_better("Barcelona", FG_BLAS_VECTORS_AVX2), "Haswell");
-    assert_string_equal(fg_blas_core_better("Barcelona", FG_BLAS_VECTORS_AVX512), "SkylakeX");
-    assert_string_equal(fg_blas_core_better("Nehalem", FG_BLAS_VECTORS_AVX2), "Haswell");
-    assert_string_equal(fg_blas_core_better("Nehalem", FG_BLAS_VECTORS_AVX512), "SkylakeX");
+    assert_string_equal(fg_blas_core_better("Prescott", FG_BLAS_SIMD_AVX2), "Haswell");
+    assert_string_equal(fg_blas_core_better("Prescott", FG_BLAS_SIMD_AVX512), "SkylakeX");
+    assert_string_equal(fg_blas_core_better("Barcelona", FG_BLAS_SIMD_AVX2), "Haswell");
+    assert_string_equal(fg_blas_core_better("Barcelona", FG_BLAS_SIMD_AVX512), "SkylakeX");
+    assert_string_equal(fg_blas_core_better("Nehalem", FG_BLAS_SIMD_AVX2), "Haswell");
+    assert_string_equal(fg_blas_core_better("Nehalem", FG_BLAS_SIMD_AVX512), "SkylakeX");
 }
 
 static void old_kernels_on_an_old_processor(void **state) {
     (void)state;
-    assert_null(fg_blas_core_better("Prescott", FG_BLAS_VECTORS_FEW));
-    assert_null(fg_blas_core_better("Nehalem", FG_BLAS_VECTORS_SSE4));
+    assert_null(fg_blas_core_better("Prescott", FG_BLAS_SIMD_BASIC));
+    assert_null(fg_blas_core_better("Nehalem", FG_BLAS_SIMD_SSE4));
 }
 
 static void good_kernels_stay(void **state) {
@@ -33,7 +33,7 @@ static void good_kernels_stay(void **state) {
                                        "SapphireRapids", "armv8", "neoverse_n1", "of tomorrow"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        assert_null(fg_blas_core_better(good[i], FG_BLAS_VECTORS_AVX512));
+        assert_null(fg_blas_core_better(good[i], FG_BLAS_SIMD_AVX512));
 }
 
 static void the_users_choice_stays(void **state) {

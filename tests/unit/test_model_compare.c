@@ -143,7 +143,7 @@ static fg_comparison if_equal(float *a, float *b, bool *more) {
         fg_compare_token_join(&tokens[0][t], &tokens[1][t]);
     }
     fg_compare_join(&total, &other);
-    *more = fg_compare_wants_more(&total, tokens[0], T);
+    *more = fg_compare_is_incomplete(&total, tokens[0], T);
     return fg_compare_finish(&total, tokens[0], T);
 }
 

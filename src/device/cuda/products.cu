@@ -151,7 +151,7 @@ static __global__ void add_ranges(const float *partial, unsigned ranges, uint64_
 
 /* Whether each row of both may be read by pieces of `piece` numbers of the weight. */
 template <class piece, class stored>
-static bool lie_well(const stored *weight, const float *input, uint64_t columns) {
+static bool are_aligned(const stored *weight, const float *input, uint64_t columns) {
     return (uintptr_t)weight % alignof(piece) == 0 && columns * sizeof(stored) % alignof(piece) == 0 &&
            (uintptr_t)input % alignof(float4) == 0 && columns % 4 == 0;
 }
@@ -271,8 +271,8 @@ static void multiply_all(gpu *c, const stored *panel, uint64_t rows, uint64_t co
         part = left % TOKEN_TILE == 1 && left > 1 ? left - 1 : left;
         part = part < TOKENS_AT_ONCE ? part : TOKENS_AT_ONCE;
         const float *from = input + t * columns;
-        bool aligned = part == 1 ? lie_well<eight_of<stored>>(panel, from, columns)
-                                 : lie_well<four_of<stored>>(panel, from, columns);
+        bool aligned = part == 1 ? are_aligned<eight_of<stored>>(panel, from, columns)
+                                 : are_aligned<four_of<stored>>(panel, from, columns);
         product<stored> p = {panel, from, output + t * stride, rows, columns, part, stride, aligned};
         if (part == 1)
             multiply_one(c, p);
