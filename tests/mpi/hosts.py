@@ -257,11 +257,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
         source = pathlib.Path(folder) / "big"
         write_model(source, 3)
+        many = [(many_ranks, f"{ranks} ranks", (ranks,)) for ranks in (16, 32, 48)]
         runs = [(same_bytes, "the same bytes", ()), (copies_that_differ, "copies", ())]
         runs += [(progress, "progress", (source, phase)) for phase in ("proving", "writing")]
-        runs += [(many_ranks, f"{ranks} ranks", (ranks,)) for ranks in (16, 32, 48)]
         runs += [(loses, f"{case[0]} is lost while {case[3]}", (source, case)) for case in LOSSES]
         runs += [(hidden, case[0], (source, case)) for case in HIDDEN]
+        for task, name, more in many:  # one after another: while 100 ranks start at once on two cores, none gets through
+            if options.only in name:
+                task(fgconv, *more)
         for done in [pool.submit(task, fgconv, *more) for task, name, more in runs if options.only in name]:
             done.result()
     for name, seconds in sorted(slowest.items(), key=lambda entry: -entry[1])[:3]:
