@@ -11,7 +11,7 @@ import tempfile
 
 import first_byte
 import models
-from measure import Failed, Table, launcher, machine, mpirun, pairs, processor, ratio_text, remove, report_of, run, seconds, start_of, warm
+from measure import Failed, Table, drop_page_cache, launcher, machine, mpirun, pairs, processor, ratio_text, remove, report_of, run, seconds, start_of, touch_free_memory, warm
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -52,6 +52,13 @@ class Bench:
             run([self.numpy, SYNTH, path, "--params", gigabytes / 5.9 * 3e9])
         return path
 
+    def made_from(self, kind, source, *command):
+        """Another form of a model, which a command makes of it; the command ends with both folders."""
+        path = self.models / f"{kind}-{source.name}"
+        if not (path / "config.json").exists() and not (path / "metadata.yaml").exists():
+            run([*command, source, path])
+        return path
+
     def sparse(self, kind, size):
         path = self.models / f"{kind}-{size}"
         if not (path / "config.json").exists():
@@ -60,18 +67,22 @@ class Bench:
 
     # ---- the two sides of a pair ----
 
-    def convert(self, source, *options, ranks=2):
+    def prepare(self, source):
+        """Both sides begin with the same: nothing written, the source alone in the page cache, and free memory that is at hand."""
         remove(self.out)
+        remove(self.other)
+        drop_page_cache()
         warm(source)
+        touch_free_memory()
+
+    def convert(self, source, *options, ranks=2):
+        self.prepare(source)
         return run(mpirun(ranks, self.fgconv, "--quiet", *options, source, self.out))
 
     def against(self, script, source):
         """A shell command with the source as $1 and the place to write to as $2."""
-        remove(self.other)
-        warm(source)
-        spent = run(["sh", "-ec", script, "sh", source, self.other])
-        remove(self.other)
-        return spent
+        self.prepare(source)
+        return run(["sh", "-ec", script, "sh", source, self.other])
 
     def compare(self, what, source, options, script, name, budget, ranks=2):
         start = start_of(ranks)
@@ -79,7 +90,7 @@ class Bench:
                                      lambda: self.against(script, source), start)
         ok = None if budget is None else statistics.median(ratios) <= budget
         self.table.add(what, seconds(mine), f"{name} {seconds(theirs)}", ratio_text(ratios), f"{budget:.1f}" if budget else "", ok)
-        remove(self.out)
+        remove(self.other)
 
     # ---- rows ----
 
@@ -99,8 +110,14 @@ class Bench:
                      ["--validate", "none", "--no-fsync", "--dtype", "float32"], script, "dd", 1.5)
 
     def fast_llm(self):
-        self.compare(f"to Fast-LLM, {self.size:g} GB, 2 ranks, no fsync", self.filled(self.size),
-                     ["--to", "fast_llm", "--validate", "none", "--no-fsync"], 'cp -r "$1" "$2"', "cp -r", 1.5)
+        source, unproved = self.filled(self.size), ["--validate", "none", "--no-fsync"]
+        other = self.made_from("fast-llm", source, self.fgconv, "--quiet", "--to", "fast_llm", *unproved)
+        for what, given, target in (("to", source, "fast_llm"), ("from", other, "hf")):
+            self.compare(f"{what} Fast-LLM, {self.size:g} GB, 2 ranks, no fsync", given, ["--to", target, *unproved], 'cp -r "$1" "$2"', "cp -r", 1.5)
+
+    def torch_bin(self):
+        source = self.made_from("bin", self.filled(self.size), self.python, HERE / "make_bin.py")
+        self.compare(f"from .bin, {self.size:g} GB, 2 ranks, no fsync", source, ["--validate", "none", "--no-fsync"], 'cp -r "$1" "$2"', "cp -r", 1.5)
 
     def ranks(self):
         for ranks in (1, 4):
@@ -159,18 +176,15 @@ class Bench:
         return float(done.stdout.split()[-1])
 
     def load_and_save(self, source):
-        remove(self.other)
-        warm(source)
-        spent = self.other_python("load_and_save.py", source, self.other)
-        remove(self.other)
-        return spent
+        self.prepare(source)
+        return self.other_python("load_and_save.py", source, self.other)
 
     def proof(self):
         source = self.filled(self.size)
         mine, theirs, ratios = pairs(min(self.count, 3), lambda: self.convert(source), lambda: self.load_and_save(source), start_of(2))
         self.table.add(f"convert and prove {self.size:g} GB", seconds(mine), f"transformers' load and save {seconds(theirs)}",
                        ratio_text(ratios), "below 1.0", statistics.median(ratios) < 1.0)
-        remove(self.out)
+        remove(self.other)
 
     def plan(self, what, source, options, most_seconds, most_memory):
         command = [self.fgconv, "--quiet", "--dry-run", "--validate", "none", "--max-shard-size", "10MB", *options, source, self.out]
@@ -225,7 +239,7 @@ class Bench:
         remove(self.out)
 
 
-ROWS = {"rename": Bench.rename, "rename-fsync": Bench.rename_fsync, "cast": Bench.cast, "fast-llm": Bench.fast_llm, "ranks": Bench.ranks, "memory": Bench.memory,
+ROWS = {"rename": Bench.rename, "rename-fsync": Bench.rename_fsync, "cast": Bench.cast, "fast-llm": Bench.fast_llm, "bin": Bench.torch_bin, "ranks": Bench.ranks, "memory": Bench.memory,
         "proof-memory": Bench.proof_memory, "proof": Bench.proof, "planning": Bench.planning, "tokenize": Bench.tokenize, "first-byte": Bench.first_byte}
 ASKED_FOR = {"blocks": Bench.blocks}  # rows that are no budgets
 
