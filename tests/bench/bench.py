@@ -73,7 +73,7 @@ class Bench:
         remove(self.other)
         drop_page_cache()
         warm(source)
-        touch_free_memory()
+        touch_free_memory(round(3 * self.size * 1e9))
 
     def convert(self, source, *options, ranks=2):
         self.prepare(source)
