@@ -2,7 +2,8 @@
  *
  * Before the constructors of libraries run, this module looks whether there is address space for OpenBLAS,
  * which would wait for it for ever. With too little for a thread on each processor the program begins again
- * with one thread, which is what it computes with; with too little for one it ends with FG_ERR_MEMORY.
+ * with one thread, which is what it computes with; with too little for one it ends with FG_ERR_MEMORY. So it
+ * does with a stack that is too small and cannot be made larger.
  */
 #ifndef FG_MPI_COMMANDS_START_H
 #define FG_MPI_COMMANDS_START_H

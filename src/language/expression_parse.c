@@ -164,9 +164,9 @@ static fg_status parse_items(expression_parser *p, size_t parent, size_t last, c
 static fg_status parse_variable_name(expression_parser *p, size_t index) {
     fg_error *err = p->err;
     const char *begin = p->at + 1, *end = begin;
-    while (is_word(*end)) end++;
     if (*p->at != '$' || !is_start(*begin))
         FG_CALL(wrong_at(p, p->at, "expected the name of a variable after \"$\""));
+    while (is_word(*end)) end++;
     FG_CALL_NEW(p->expression->nodes[index].text, fg_strndup(begin, (size_t)(end - begin), err));
     p->at = end;
     return FG_OK;

@@ -1,5 +1,6 @@
 #include "store/shard_index.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,8 @@ static fg_status look_for(const char *path, const char *directory, const char *n
     fg_status status = FG_OK;
     char *file = NULL;
     fg_path_kind kind;
+    *missing = strlen(name) > NAME_MAX; /* no file has such a name, and the system refuses to look */
+    if (*missing) return FG_OK;
     FG_TRY_NEW(file, fg_path_join(directory, name, err));
     FG_TRY(fg_path_look(file, &kind, err));
     *missing = kind == FG_PATH_ABSENT;

@@ -75,7 +75,7 @@ def limits(fgconv, work, expected):
         place.check("ulimit -v 1500000;", 3, works=True)
     for option, limit, ranks, works in (("-n", 4, 0, False), ("-n", 6, 0, True), ("-n", 8, 3, False), ("-n", 12, 3, None), ("-n", 16, 3, None), ("-n", 64, 3, True),
                                         ("-f", 0, 0, False), ("-f", 400, 0, False), ("-f", 600, 0, True), ("-f", 0, 3, False), ("-f", 3000, 3, False),
-                                        ("-f", 8192, 3, True), ("-s", 128, 0, None), ("-s", 1024, 3, True)):
+                                        ("-f", 8192, 3, True), ("-s", 64, 0, False), ("-Ss", 64, 0, True), ("-s", 64, 3, False), ("-Ss", 64, 3, True), ("-s", 1024, 3, True)):
         if not is_sanitized(fgconv):
             place.check(f"ulimit {option} {limit};", ranks, works)
     for ranks in (0, 3):

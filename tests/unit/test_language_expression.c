@@ -243,6 +243,7 @@ static void broken_text_is_refused_with_its_column(void **state) {
         {"mixed[0", "column 8: expected \"]\", found the end"},
         {"mixed[]", "column 7: expected a value, found \"]\""},
         {"[1 for i in mixed]", "column 8: expected the name of a variable"},
+        {"[1 for", "column 7: expected the name of a variable"},
         {"[1 for $i mixed]", "column 11: expected \"in\""},
         {"[1 for $i in mixed", "column 19: expected \"]\", found the end"},
         {"[1, 2 for $i in mixed]", "column 7: expected \",\" or \"]\", found \"for\""},

@@ -54,6 +54,17 @@ static void an_index_is_read(void **state) {
     expect_error(&err, status, FG_ERR_INPUT, "no such file");
 }
 
+/* The system refuses to look for a file with such a name; it is missing like any other. */
+static void a_name_that_no_file_has_is_missing(void **state) {
+    (void)state;
+    char text[400];
+    fg_shard_index index;
+    fg_error err;
+    int length = snprintf(text, sizeof text, "{\"weight_map\": {\"one\": \"%0300d\"}}", 0);
+    fg_status status = read_text(text, (size_t)length, &index, &err);
+    expect_error(&err, status, FG_ERR_INPUT, "which is missing");
+}
+
 /* What writers write is read without a value for each tensor, the rest as values. */
 static void only_unusual_maps_are_made_values(void **state) {
     (void)state;
@@ -194,6 +205,7 @@ int main(void) {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(an_index_is_read),
+        TEST(a_name_that_no_file_has_is_missing),
         TEST(only_unusual_maps_are_made_values),
         TEST(what_is_no_json_is_refused_with_its_place),
         TEST(nesting_is_bounded),
