@@ -399,9 +399,10 @@ static fg_status rename_new(const fg_stage *stage, fg_error *err) {
 
 /* Without a file system that can exchange two directories. The old one goes back if the new one cannot take
  * its place. */
-static fg_status replace_by_two(const fg_stage *stage, fg_error *err) {
+static fg_status replace_by_two(fg_stage *stage, fg_error *err) {
     char old[FG_SHELL_WORD], destination[FG_SHELL_WORD];
     FG_CALL(fg_path_rename(stage->destination, stage->old, err));
+    stage->former = stage->old;
     fg_status status = fg_path_rename(stage->partial, stage->destination, err);
     if (status == FG_OK) return status;
     if (fg_path_rename(stage->old, stage->destination, NULL) != FG_OK)
@@ -411,21 +412,24 @@ static fg_status replace_by_two(const fg_stage *stage, fg_error *err) {
     return status;
 }
 
-/* Afterwards what was at DST is DST.old. */
-static fg_status replace(const fg_stage *stage, fg_error *err) {
+/* Afterwards what was at DST is DST.old, or DST.partial if that cannot be renamed. */
+static fg_status replace(fg_stage *stage, fg_error *err) {
     bool supported;
     FG_CALL(fg_path_exchange(stage->partial, stage->destination, &supported, err));
     if (!supported) return replace_by_two(stage, err);
-    if (fg_path_rename(stage->partial, stage->old, NULL) != FG_OK)
-        fg_warn("the former %s is now called %s and can be removed", stage->destination, stage->partial);
+    bool renamed = fg_path_rename(stage->partial, stage->old, NULL) == FG_OK;
+    stage->former = renamed ? stage->old : stage->partial;
     return FG_OK;
 }
 
-/* The new one is there: what goes wrong now is no failure. */
-static void remove_old(const char *old) {
+/* The new one is there. The former one goes only once a crash cannot bring it back. */
+static void remove_former(const fg_stage *stage, bool synced) {
     fg_error failed = {0};
-    if (fg_directory_remove(old, &failed) != FG_OK)
-        fg_warn("%s, which was replaced, is not removed: %s", old, failed.text);
+    if (!synced)
+        fg_warn("%s is left: it is the former %s, and the new one may not be on the disk yet", stage->former,
+                stage->destination);
+    else if (fg_directory_remove(stage->former, &failed) != FG_OK)
+        fg_warn("%s is left: it cannot be removed (%s)", stage->former, failed.text);
 }
 
 /* DST gets neither lock nor journal. Until DST is there, the journal lies next to DST.partial, where a later
@@ -458,8 +462,9 @@ fg_status fg_stage_publish(fg_stage *stage, fg_error *err) {
     fg_status status = strip(stage, err);
     if (status == FG_OK) status = rename_stage(stage, err);
     if (status != FG_OK && stage->keeps) recover_journal(stage, NULL);
-    if (status == FG_OK && stage->sync) FG_CALL(fg_directory_sync(stage->parent, err));
-    if (status == FG_OK && stage->replaces) remove_old(stage->old);
+    if (status != FG_OK) return status;
+    if (stage->sync) status = fg_directory_sync(stage->parent, err);
+    if (stage->former) remove_former(stage, status == FG_OK);
     return status;
 }
 

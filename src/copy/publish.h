@@ -17,18 +17,19 @@
 #include "plan/plan.h"
 
 typedef struct fg_stage {
-    char *destination; /* owned; DST without trailing slashes */
-    char *partial;     /* owned; DST.partial */
-    char *old;         /* owned; DST.old: what DST is called from when it is replaced to its removal */
-    char *aside;       /* owned; DST.partial.journal: where the journal is while DST.partial becomes DST */
-    char *parent;      /* owned; where DST lies */
-    bool sync;         /* fsync (not --no-fsync) */
-    bool begun;        /* DST.partial is ours: created, or taken over */
-    bool resumes;      /* DST.partial may be there with a journal (--resume) */
-    bool found;        /* it is */
-    bool keeps;        /* it has a journal of this run: an interruption leaves it */
-    bool replaces;     /* DST is there and will be replaced */
-    json_t *outputs;   /* owned; paths of other files that the run makes, for a later one; NULL: none */
+    char *destination;  /* owned; DST without trailing slashes */
+    char *partial;      /* owned; DST.partial */
+    char *old;          /* owned; DST.old: what DST is called from when it is replaced to its removal */
+    const char *former; /* `old` or `partial`: where what was replaced lies now; NULL: nothing was */
+    char *aside;        /* owned; DST.partial.journal: where the journal is while DST.partial becomes DST */
+    char *parent;       /* owned; where DST lies */
+    bool sync;          /* fsync (not --no-fsync) */
+    bool begun;         /* DST.partial is ours: created, or taken over */
+    bool resumes;       /* DST.partial may be there with a journal (--resume) */
+    bool found;         /* it is */
+    bool keeps;         /* it has a journal of this run: an interruption leaves it */
+    bool replaces;      /* DST is there and will be replaced */
+    json_t *outputs;    /* owned; paths of other files that the run makes, for a later one; NULL: none */
     struct fg_stage_lock *lock; /* owned */
 } fg_stage;
 
