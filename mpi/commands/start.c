@@ -22,12 +22,12 @@
 static const rlim_t LEAST_STACK = 512 << 10, USUAL_STACK = 8 << 20;
 
 /* The stack grows up to the limit of the moment, which a process may raise as far as its hard limit. */
-static fg_status get_stack(fg_error *err) {
+static fg_status raise_stack_limit(fg_error *err) {
     struct rlimit stack;
     if (getrlimit(RLIMIT_STACK, &stack) || stack.rlim_cur >= USUAL_STACK) return FG_OK;
     stack.rlim_cur = fg_min(stack.rlim_max, USUAL_STACK);
     if (stack.rlim_cur >= LEAST_STACK && setrlimit(RLIMIT_STACK, &stack) == 0) return FG_OK;
-    fg_fail(err, FG_ERR_MEMORY, "out of memory: the stack can have %llu KiB, and fgconv needs %llu",
+    fg_fail(err, FG_ERR_MEMORY, "out of memory: the stack is limited to %llu KiB, and fgconv needs %llu KiB",
             (unsigned long long)stack.rlim_cur >> 10, (unsigned long long)LEAST_STACK >> 10);
     return fg_hint(err, "raise the limit of the stack (ulimit -s)");
 }
@@ -37,7 +37,7 @@ static void before_libraries(int argc, char **argv, char **variables) {
     (void)argc;
     environ = variables;
     fg_error err = {0};
-    if (get_stack(&err) != FG_OK) fg_failure_exit(&err, fg_launch_read().rank);
+    if (raise_stack_limit(&err) != FG_OK) fg_failure_exit(&err, fg_launch_read().rank);
     /* one more for the first product, and as much for everything else */
     if (fg_blas_memory_fits(fg_blas_memory_threads() + 2)) return;
     const char *threads = getenv(FG_BLAS_THREADS_VARIABLE);
